@@ -1,0 +1,143 @@
+"""Text: one normalisation, two tokenizers, one file format.
+
+    "Turn LEFT!"  --normalise-->  "turn left"  --encode-->  [20, 21, 18, ...]  --decode-->  "turn left"
+
+Token 0 is always the CTC blank, written ``<blk>``; a space is written U+2581, so that every token is
+one visible symbol in ``tokens.txt`` (one ``symbol id`` a line, the format that sherpa-onnx reads).
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from linnet.errors import TextError
+
+BLANK = "<blk>"
+SPACE = "\u2581"
+_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
+_SHOWN_WORDS = 8
+
+
+def normalise(text: str) -> str:
+    """Give ``text`` in lower case, without punctuation and with single spaces.
+
+    Letters, digits and apostrophes inside a word stay; everything else separates words.
+    """
+    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    kept = "".join(c if c.isalnum() or c == "'" or unicodedata.combining(c) else " " for c in text)
+    words = (word.strip("'") for word in kept.split())
+    return " ".join(word for word in words if word)
+
+
+class Tokenizer(Protocol):
+    """Turns text into token ids and back; ``tokens[0]`` is the CTC blank."""
+
+    kind: str
+    tokens: list[str]
+
+    def encode(self, text: str) -> list[int]:
+        """Give the token ids of normalised ``text``; raises TextError where it cannot be spelt."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Give the text that ``ids`` spell."""
+        ...
+
+
+class Characters:
+    """One token a character; a space is a token of its own."""
+
+    kind = "characters"
+
+    def __init__(self, alphabet: str) -> None:
+        symbols = [SPACE, *alphabet]
+        if len(set(symbols)) != len(symbols) or " " in symbols:
+            raise TextError(
+                f"the alphabet must hold each character once and no space: {alphabet!r}"
+            )
+        self.tokens = [BLANK, *symbols]
+        self._ids = {symbol: i for i, symbol in enumerate(self.tokens)}
+
+    def encode(self, text: str) -> list[int]:
+        """Give the token ids of ``text``.
+
+        Raises:
+            TextError: a character is not in the alphabet.
+        """
+        symbols = [SPACE if c == " " else c for c in normalise(text)]
+        unknown = sorted(set(symbols) - set(self.tokens[1:]))
+        if unknown:
+            raise TextError(
+                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set lacks; "
+                f"it has {''.join(self.tokens[2:])!r}: spell it out or add it to tokenizer.alphabet"
+            )
+        return [self._ids[symbol] for symbol in symbols]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Give the text that ``ids`` spell, spaces as they come but none at the ends."""
+        return "".join(self.tokens[i] for i in ids).replace(SPACE, " ").strip()
+
+
+class Words:
+    """One token a word, for a closed vocabulary."""
+
+    kind = "words"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        normal = [normalise(word) for word in words]
+        if len(set(normal)) != len(normal) or any(not word or " " in word for word in normal):
+            raise TextError(f"the words must be single, different and not empty: {list(words)}")
+        self.tokens = [BLANK, *normal]
+        self._ids = {token: i for i, token in enumerate(self.tokens)}
+
+    def encode(self, text: str) -> list[int]:
+        """Give the token ids of ``text``.
+
+        Raises:
+            TextError: a word is not in the vocabulary.
+        """
+        words = normalise(text).split()
+        unknown = sorted(set(words) - set(self.tokens[1:]))
+        if unknown:
+            known = ", ".join(self.tokens[1 : 1 + _SHOWN_WORDS])
+            more = ", ..." if len(self.tokens) > 1 + _SHOWN_WORDS else ""
+            raise TextError(
+                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set lacks; "
+                f"it has {known}{more}: add the word to tokenizer.words or use tokenizer=characters"
+            )
+        return [self._ids[word] for word in words]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Give the words that ``ids`` name, with a space between them."""
+        return " ".join(self.tokens[i] for i in ids)
+
+
+def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
+    """Rebuild the tokenizer that a checkpoint or a model folder names.
+
+    Args:
+        kind: ``characters`` or ``words``.
+        tokens: all symbols by id, the blank first.
+
+    Raises:
+        TextError: there is no such kind, or the tokens are not of its form.
+    """
+    if not tokens or tokens[0] != BLANK:
+        raise TextError(f"token 0 must be {BLANK}, got {list(tokens[:1])}")
+    if kind == Characters.kind and list(tokens[1:2]) == [SPACE]:
+        return Characters("".join(tokens[2:]))
+    if kind == Words.kind:
+        return Words(tokens[1:])
+    raise TextError(
+        f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; known: characters, words"
+    )
+
+
+def tokens_txt(tokens: Sequence[str]) -> str:
+    """Give the content of ``tokens.txt``: ``symbol id`` a line."""
+    return "".join(f"{symbol} {i}\n" for i, symbol in enumerate(tokens))
+
+
+def shortest_path(ids: Sequence[int]) -> int:
+    """Give the fewest steps in which CTC can emit ``ids``: one each, and a blank between repeats."""
+    return len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
