@@ -1,11 +1,12 @@
 """Text: one normalisation, two tokenizers, one file format.
 
-    "Turn LEFT!"  --normalise-->  "turn left"  --encode-->  [20, 21, 18, ...]  --decode-->  "turn left"
+    "Turn LEFT!"  --normalise-->  "turn left"  --encode-->  [21, 22, ...]  --decode-->  "turn left"
 
-Token 0 is always the CTC blank, written ``<blk>``; a space is written U+2581, so that every token is
-one visible symbol in ``tokens.txt`` (one ``symbol id`` a line, the format that sherpa-onnx reads).
+Token 0 is always the CTC blank, written ``<blk>``; a space is written U+2581, so that every token
+is one visible symbol in ``tokens.txt`` (``symbol id`` a line, the format that sherpa-onnx reads).
 """
 
+import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -68,8 +69,8 @@ class Characters:
         unknown = sorted(set(symbols) - set(self.tokens[1:]))
         if unknown:
             raise TextError(
-                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set lacks; "
-                f"it has {''.join(self.tokens[2:])!r}: spell it out or add it to tokenizer.alphabet"
+                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set "
+                f"lacks; it has {''.join(self.tokens[2:])!r}: spell it out or add it to tokenizer.alphabet"
             )
         return [self._ids[symbol] for symbol in symbols]
 
@@ -102,8 +103,8 @@ class Words:
             known = ", ".join(self.tokens[1 : 1 + _SHOWN_WORDS])
             more = ", ..." if len(self.tokens) > 1 + _SHOWN_WORDS else ""
             raise TextError(
-                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set lacks; "
-                f"it has {known}{more}: add the word to tokenizer.words or use tokenizer=characters"
+                f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set "
+                f"lacks; it has {known}{more}: add the word to tokenizer.words or use tokenizer=characters"
             )
         return [self._ids[word] for word in words]
 
@@ -129,7 +130,8 @@ def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
     if kind == Words.kind:
         return Words(tokens[1:])
     raise TextError(
-        f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; known: characters, words"
+        f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; "
+        f"known: {Characters.kind}, {Words.kind}"
     )
 
 
@@ -139,5 +141,5 @@ def tokens_txt(tokens: Sequence[str]) -> str:
 
 
 def shortest_path(ids: Sequence[int]) -> int:
-    """Give the fewest steps in which CTC can emit ``ids``: one each, and a blank between repeats."""
-    return len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+    """Give the fewest steps that emit ``ids`` under CTC: one each, a blank between repeats."""
+    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))

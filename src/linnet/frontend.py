@@ -1,0 +1,283 @@
+"""The front-end: waveform to normalised, stacked cepstra, as one module.
+
+    waveform -> level -> frames -> power spectrum -> log-mel -> cepstra -> normalised -> stacked
+
+The log-mel is Kaldi's (Povey window, pre-emphasis, DC removed, ``snip_edges=False``, no dither),
+because that is what deployed runtimes compute; the cepstra are its DCT-II without a lifter. A fixed
+floor under the logarithm and statistics over a clip's own frames keep a clip's features the same in
+every batch.
+
+The network can be fed at two cuts: ``forward`` takes the waveform, ``from_log_mel`` a log-mel that
+somebody else computed. Frame arithmetic (``frames``, ``steps``, ``seconds``) stands here alone.
+"""
+
+import math
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor, nn
+
+# Kaldi's floor: the smallest difference of two float32 near 1.
+LOG_FLOOR = float(np.log(np.finfo(np.float32).eps))
+# Small beside the variance of any real recording, so that levelling twice changes nothing.
+_LEVEL_EPSILON = 1e-10
+_VARIANCE_EPSILON = 1e-5
+
+Normalisation = Literal["utterance", "training"]
+
+
+def povey_window(samples: int) -> Float64[np.ndarray, " samples"]:
+    """Give Kaldi's Povey window: a Hann window to the power 0.85, zero at its first sample."""
+    phase = 2 * np.pi * np.arange(samples) / (samples - 1)
+    return (0.5 - 0.5 * np.cos(phase)) ** 0.85
+
+
+def mel_matrix(
+    mels: int, bins: int, sample_rate: int, low_hz: float, high_hz: float
+) -> Float64[np.ndarray, "mels bins"]:
+    """Give Kaldi's mel filters: triangles with corners equally spaced on the mel scale.
+
+    Args:
+        mels: filters.
+        bins: bins of the one-sided spectrum, from 0 Hz to half the sample rate.
+        sample_rate: in Hz.
+        low_hz: where the first triangle starts.
+        high_hz: where the last triangle ends.
+    """
+
+    def mel(hz: Float64[np.ndarray, " n"] | float) -> Float64[np.ndarray, " n"]:
+        return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+
+    corners = np.linspace(mel(low_hz), mel(high_hz), mels + 2)[:, None]
+    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
+    points = mel(np.linspace(0.0, sample_rate / 2, bins))[None]
+    rising, falling = (points - left) / (centre - left), (right - points) / (right - centre)
+    return np.maximum(0.0, np.minimum(rising, falling))
+
+
+def dct_matrix(cepstra: int, mels: int) -> Float64[np.ndarray, "cepstra mels"]:
+    """Give the orthonormal DCT-II (scipy's ``dct(norm="ortho")``), its first ``cepstra`` rows."""
+    k, n = np.arange(cepstra)[:, None], np.arange(mels)[None]
+    matrix = np.sqrt(2.0 / mels) * np.cos(np.pi / mels * (n + 0.5) * k)
+    matrix[0] /= math.sqrt(2.0)
+    return matrix
+
+
+class FrontEnd(nn.Module):
+    """Waveform to network input.
+
+    Args:
+        sample_rate: of the waveform, in Hz.
+        window_ms: length of a frame.
+        shift_ms: distance of two frames.
+        preemphasis: coefficient of the first difference.
+        mels: mel filters.
+        low_hz: lower edge of the filter bank.
+        high_hz: upper edge of the filter bank.
+        cepstra: coefficients kept.
+        normalisation: ``utterance`` takes mean and variance from the clip itself, ``training``
+            from the training set (``set_statistics``).
+        normalise_waveform: bring each clip to mean 0 and variance 1 first: gain does not matter.
+        stack: frames that make one step of the network.
+    """
+
+    window: Tensor
+    mel: Tensor
+    dct: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        window_ms: float,
+        shift_ms: float,
+        preemphasis: float,
+        mels: int,
+        low_hz: float,
+        high_hz: float,
+        cepstra: int,
+        normalisation: Normalisation,
+        normalise_waveform: bool,
+        stack: int,
+    ) -> None:
+        super().__init__()
+        if not 0 <= low_hz < high_hz <= sample_rate / 2:
+            raise ValueError(
+                f"frontend: low_hz={low_hz} and high_hz={high_hz} must satisfy 0 <= low < high <= "
+                f"sample_rate / 2 = {sample_rate / 2}"
+            )
+        if not 1 <= cepstra <= mels:
+            raise ValueError(f"frontend: cepstra={cepstra} must lie between 1 and mels={mels}")
+        if stack < 1:
+            raise ValueError(f"frontend: stack={stack} must be at least 1")
+        if normalisation not in ("utterance", "training"):
+            raise ValueError(
+                f"frontend: normalisation={normalisation!r} must be 'utterance' or 'training'"
+            )
+        self.settings = {
+            "sample_rate": sample_rate,
+            "window_ms": window_ms,
+            "shift_ms": shift_ms,
+            "preemphasis": preemphasis,
+            "mels": mels,
+            "low_hz": low_hz,
+            "high_hz": high_hz,
+            "cepstra": cepstra,
+            "normalisation": normalisation,
+            "normalise_waveform": normalise_waveform,
+            "stack": stack,
+        }
+        self.sample_rate = sample_rate
+        self.window_samples = round(window_ms * sample_rate / 1000)
+        self.shift_samples = round(shift_ms * sample_rate / 1000)
+        self.fft_samples = 2 ** math.ceil(math.log2(self.window_samples))
+        self.preemphasis = preemphasis
+        self.normalisation = normalisation
+        self.normalise_waveform = normalise_waveform
+        self.stack = stack
+        self.features = cepstra * stack
+        # Kaldi centres frame k on sample (k + 1/2) * shift: the first frames start before the clip.
+        self.lead_samples = (self.window_samples - self.shift_samples) // 2
+        # A shorter clip is filled up with zeros: at least one window, at least one step.
+        self.least_samples = max(self.window_samples, stack * self.shift_samples)
+        bins = self.fft_samples // 2 + 1
+        self._constant("window", povey_window(self.window_samples))
+        self._constant("mel", mel_matrix(mels, bins, sample_rate, low_hz, high_hz).T)
+        self._constant("dct", dct_matrix(cepstra, mels).T)
+        self.register_buffer("mean", torch.zeros(cepstra))
+        self.register_buffer("deviation", torch.ones(cepstra))
+
+    def _constant(self, name: str, values: Float64[np.ndarray, "..."]) -> None:
+        """Keep ``values`` with the module but out of checkpoints: the settings say them already."""
+        self.register_buffer(name, torch.from_numpy(values).float().contiguous(), persistent=False)
+
+    @overload
+    def frames(self, samples: int) -> int: ...
+    @overload
+    def frames(self, samples: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]: ...
+    def frames(self, samples: int | Int[Tensor, " batch"]) -> int | Int[Tensor, " batch"]:
+        """Give how many frames a clip of ``samples`` makes."""
+        if isinstance(samples, Tensor):
+            enough = samples.clamp(min=self.least_samples)
+            return (enough + self.shift_samples // 2) // self.shift_samples
+        return (max(samples, self.least_samples) + self.shift_samples // 2) // self.shift_samples
+
+    @overload
+    def steps(self, frames: int) -> int: ...
+    @overload
+    def steps(self, frames: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]: ...
+    def steps(self, frames: int | Int[Tensor, " batch"]) -> int | Int[Tensor, " batch"]:
+        """Give how many steps ``frames`` make after stacking; an unfilled rest is dropped."""
+        if isinstance(frames, Tensor):
+            return frames.clamp(min=self.stack) // self.stack
+        return max(frames, self.stack) // self.stack
+
+    def seconds(self, step: int) -> float:
+        """Give the time at which ``step`` starts."""
+        return step * self.stack * self.shift_samples / self.sample_rate
+
+    def set_statistics(
+        self, mean: Float[Tensor, " cepstra"], deviation: Float[Tensor, " cepstra"]
+    ) -> None:
+        """Set what ``normalisation="training"`` subtracts and divides by."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def level(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch samples"]:
+        """Bring each clip to mean 0 and variance 1 over its own samples; padding becomes 0."""
+        inside = torch.arange(waveform.shape[1], device=waveform.device) < samples[:, None]
+        waveform = waveform.masked_fill(~inside, 0.0)
+        if not self.normalise_waveform:
+            return waveform
+        count = samples.clamp(min=1)[:, None]
+        # In float64 the sums do not depend on how much padding they run over.
+        mean = waveform.sum(1, keepdim=True, dtype=torch.float64) / count
+        power = waveform.square().sum(1, keepdim=True, dtype=torch.float64) / count
+        variance = (power - mean.square()).clamp(min=0.0)
+        scale = (variance + _LEVEL_EPSILON).rsqrt()
+        return ((waveform - mean.float()) * scale.float()).masked_fill(~inside, 0.0)
+
+    def log_mel(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch frames mels"]:
+        """Give Kaldi's log-mel filter bank of the waveform as it is (in +-1).
+
+        Args:
+            waveform: may hold anything beyond each clip's end.
+            samples: length of each clip.
+        """
+        reflected = self._reflect(waveform, samples)
+        framed = reflected.unfold(1, self.window_samples, self.shift_samples)
+        framed = framed - framed.mean(-1, keepdim=True)
+        # The window is 0 at the first sample, so what comes before it does not matter.
+        differences = framed[..., 1:] - self.preemphasis * framed[..., :-1]
+        spectrum = torch.fft.rfft(differences * self.window[1:], n=self.fft_samples)
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        return (power @ self.mel).clamp(min=math.exp(LOG_FLOOR)).log()
+
+    def _reflect(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch longer"]:
+        """Continue each clip beyond its ends by its mirror image, as far as the frames reach.
+
+        A clip shorter than ``least_samples`` is first filled up with zeros.
+        """
+        batch, width = waveform.shape
+        lead, least = self.lead_samples, self.least_samples
+        samples = samples.clamp(max=width)
+        tail = self.window_samples
+        longest = max(width, least)
+        inside = torch.arange(width, device=waveform.device) < samples[:, None]
+        long = waveform.new_zeros(batch, lead + longest + tail)
+        long[:, lead : lead + width] = waveform.masked_fill(~inside, 0.0)
+        ends = samples.clamp(min=least)[:, None] + lead
+        away = torch.arange(tail, device=waveform.device)[None]
+        long.scatter_(1, ends + away, long.gather(1, ends - 1 - away))
+        long[:, :lead] = long[:, lead : 2 * lead].flip(1)
+        frames = self.frames(longest)
+        return long[:, : (frames - 1) * self.shift_samples + self.window_samples]
+
+    def from_log_mel(
+        self, log_mel: Float[Tensor, "batch frames mels"], frames: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch steps features"], Int[Tensor, " batch"]]:
+        """Give the network's input, and the steps of each clip, from the log-mel.
+
+        Args:
+            log_mel: may hold anything beyond each clip's end.
+            frames: length of each clip; one too short for a step is filled up with the floor.
+        """
+        missing = max(0, self.stack - log_mel.shape[1])
+        log_mel = nn.functional.pad(log_mel, (0, 0, 0, missing), value=LOG_FLOOR)
+        positions = torch.arange(log_mel.shape[1], device=log_mel.device)
+        log_mel = log_mel.masked_fill((positions >= frames[:, None])[..., None], LOG_FLOOR)
+        frames = frames.clamp(min=self.stack)
+        cepstra = self._normalise(log_mel @ self.dct, frames)
+        steps = cepstra.shape[1] // self.stack
+        stacked = cepstra[:, : steps * self.stack].reshape(len(cepstra), steps, self.features)
+        return stacked, self.steps(frames)
+
+    def _normalise(
+        self, cepstra: Float[Tensor, "batch frames cepstra"], frames: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch frames cepstra"]:
+        if self.normalisation == "training":
+            return (cepstra - self.mean) / self.deviation
+        positions = torch.arange(cepstra.shape[1], device=cepstra.device)
+        inside = (positions < frames[:, None])[..., None].to(cepstra.dtype)
+        count = frames[:, None, None].to(cepstra.dtype)
+        mean = (cepstra * inside).sum(1, keepdim=True) / count
+        centred = (cepstra - mean) * inside
+        variance = centred.square().sum(1, keepdim=True) / count
+        return centred / (variance + _VARIANCE_EPSILON).sqrt()
+
+    def forward(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch steps features"], Int[Tensor, " batch"]]:
+        """Give the network's input, and the steps of each clip, from the waveform."""
+        log_mel = self.log_mel(self.level(waveform, samples), samples)
+        return self.from_log_mel(log_mel, self.frames(samples))

@@ -1,0 +1,100 @@
+"""The network: stacked recurrent layers and a linear CTC head.
+
+    features -> [recurrent layer -> dropout] x layers -> linear -> log-softmax
+
+The gated recurrent unit (Cho et al. 2014) steers one state by two gates. As cuDNN, PyTorch and ONNX
+(with ``linear_before_reset=1``) compute it:
+
+    r = sigmoid(W_r x + b_r + R_r h + c_r)              reset gate
+    z = sigmoid(W_z x + b_z + R_z h + c_z)              update gate
+    n = tanh(W_n x + b_n + r * (R_n h + c_n))           candidate
+    h' = (1 - z) * n + z * h                            interpolation
+
+In the paper the reset gate acts on h before the product (``R_n (r * h)``), and z and 1 - z change
+places; the form above lets all three products with h be one matrix product.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+Cell = Literal["gru", "lstm", "rnn"]
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+
+
+class Network(nn.Module):
+    """Stacked (bidirectional) recurrent layers with a linear CTC head.
+
+    Args:
+        features: width of the input.
+        tokens: outputs a step, the CTC blank (id 0) among them.
+        cell: ``gru``, ``lstm`` or ``rnn`` (Elman, tanh).
+        layers: recurrent layers.
+        hidden: units a layer and direction.
+        bidirectional: read each clip in both directions.
+        dropout: share of a layer's outputs that training sets to 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        features: int,
+        tokens: int,
+        cell: Cell,
+        layers: int,
+        hidden: int,
+        bidirectional: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        if cell not in CELLS:
+            raise ValueError(f"model: cell={cell!r} must be one of {', '.join(CELLS)}")
+        if min(features, layers, hidden) < 1 or tokens < 2:
+            raise ValueError(
+                f"model: features={features}, layers={layers}, hidden={hidden} must be at least 1 "
+                f"and tokens={tokens} at least 2 (the blank and one more)"
+            )
+        self.settings = {
+            "features": features,
+            "tokens": tokens,
+            "cell": cell,
+            "layers": layers,
+            "hidden": hidden,
+            "bidirectional": bidirectional,
+            "dropout": dropout,
+        }
+        self.recurrent = CELLS[cell](
+            features,
+            hidden,
+            num_layers=layers,
+            bidirectional=bidirectional,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden * (2 if bidirectional else 1), tokens)
+
+    @property
+    def weights(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(
+        self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch steps tokens"]:
+        """Give log-probabilities; what stands beyond a clip's steps is no answer.
+
+        Args:
+            features: may hold anything beyond each clip's steps.
+            steps: length of each clip, at least 1.
+        """
+        # Without packing the backward direction would start in the padding.
+        packed = pack_padded_sequence(features, steps.cpu(), batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=features.shape[1]
+        )
+        return torch.log_softmax(self.head(self.dropout(states)), dim=-1)
