@@ -1,0 +1,301 @@
+"""Recordings: any file that soundfile reads becomes mono float32 at one sample rate, or an error.
+
+    file, stream -> decode, naming every fault -> mean of the channels -> soxr -> clip to [-1, 1]
+
+soundfile is forgiving where a training run must not be: a WAV file cut off in the middle opens
+without a word, a Vorbis stream without its end as well, and a NaN spreads through a whole batch. So
+the decoder compares what each header promises with what is there, and says which file is at fault.
+"""
+
+import io
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+from jaxtyping import Float32
+
+from linnet.errors import AudioError
+
+SAMPLE_RATE = 16000
+Source = str | os.PathLike[str] | BinaryIO | io.BufferedIOBase
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"),
+    *(".au", ".caf", ".w64", ".rf64"),
+)
+KINDS = "WAV, FLAC, Ogg Vorbis, Opus or MP3"
+
+_BLOCK = 1 << 18  # frames decoded at once
+_MARGIN_S = (
+    0.1  # read on either side of a part, so that the resampling filter sees its surroundings
+)
+_SLACK_S = 0.1  # by how much a part may reach over the end: labels are rounded
+_LOUDEST = 16.0  # a float file over this is in units of another scale, not a little too loud
+_UNKNOWN_LENGTH = 0x7FFF0000  # what a program that writes to a pipe puts where a length belongs
+_PROMISED = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_MPEG_FRAME = 1152  # samples: a length that an MP3 file states may be off by less than one frame
+_OGG_TAIL = 1 << 16  # bytes: no page of an Ogg stream is longer
+_OGG_HEADER = 27  # bytes of a page before its segment table (RFC 3533, section 6)
+_OGG_LAST_PAGE = 4  # the flag of a stream's last page
+_NOT_AUDIO = 1  # libsndfile: no format recognised
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a recording holds: ``samples`` per channel at ``sample_rate`` Hz."""
+
+    samples: int
+    sample_rate: int
+    channels: int
+
+    @property
+    def duration_s(self) -> float:
+        """The duration in seconds."""
+        return self.samples / self.sample_rate
+
+
+def read(
+    source: Source,
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    sample_rate: int = SAMPLE_RATE,
+) -> Float32[np.ndarray, " samples"]:
+    """Give a recording, or a part of one, as mono values in [-1, 1].
+
+    A part equals the same part of the whole file, resampling included.
+
+    Args:
+        source: a file, or a stream of its bytes such as ``sys.stdin.buffer``.
+        start_s: where the part begins, in seconds.
+        duration_s: how long it is; to the end of the file if None.
+        sample_rate: the rate to resample to, in Hz.
+
+    Raises:
+        AudioError: the file is missing, empty, cut off, no audio, holds NaN or no samples at all.
+    """
+    name = _name(source)
+    with _open(source) as file:
+        rate, total = file.samplerate, file.frames
+        begin, end = _part(name, total, rate, start_s, duration_s)
+        first = _aligned(begin - round(_MARGIN_S * rate), rate, sample_rate) if begin > 0 else 0
+        last = total if end == total else min(total, end + round(_MARGIN_S * rate))
+        blocks = list(_decode(file, name, first, last))
+    waveform = resample(np.concatenate(blocks), rate, sample_rate)
+    offset = resampled(first, rate, sample_rate)
+    kept = slice(
+        resampled(begin, rate, sample_rate) - offset, resampled(end, rate, sample_rate) - offset
+    )
+    waveform = waveform[kept]
+    if not waveform.size:
+        raise AudioError(f"{name}: {end - begin} samples at {rate} Hz are too short to be a sound")
+    return np.clip(waveform, -1.0, 1.0)
+
+
+def resample(
+    waveform: Float32[np.ndarray, " samples"], sample_rate: int, to: int = SAMPLE_RATE
+) -> Float32[np.ndarray, " resampled"]:
+    """Give ``waveform`` at ``to`` Hz (soxr, high quality); the values themselves at equal rates."""
+    if sample_rate == to:
+        return waveform
+    return np.asarray(soxr.resample(waveform, sample_rate, to, quality="HQ"), dtype=np.float32)
+
+
+def resampled(samples: int, sample_rate: int, to: int = SAMPLE_RATE) -> int:
+    """Give how many samples at ``to`` Hz come of ``samples`` at ``sample_rate`` Hz."""
+    return (2 * samples * to + sample_rate) // (2 * sample_rate)
+
+
+def header(source: Source) -> Header:
+    """Give what the header of a recording promises, without decoding it.
+
+    Raises:
+        AudioError: as for :func:`read`, as far as a header can tell.
+    """
+    with _open(source) as file:
+        return Header(file.frames, file.samplerate, file.channels)
+
+
+def check(source: Source) -> Header:
+    """Decode a whole recording and give what it holds, in constant memory.
+
+    Raises:
+        AudioError: as for :func:`read`.
+    """
+    with _open(source) as file:
+        for _ in _decode(file, _name(source), 0, file.frames):
+            pass
+        return Header(file.frames, file.samplerate, file.channels)
+
+
+def find(paths: Sequence[Path]) -> list[Path]:
+    """Give the files among ``paths`` and, sorted, the recordings in and below the folders.
+
+    Raises:
+        AudioError: a path does not exist, or a folder holds no recording.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            if not path.exists():
+                raise AudioError(f"{path}: there is no such file or folder; check the path")
+            found.append(path)
+            continue
+        inside = [p for p in sorted(path.rglob("*")) if is_recording(p)]
+        if not inside:
+            raise AudioError(f"{path}: the folder holds no recording ({KINDS})")
+        found.extend(inside)
+    return found
+
+
+def is_recording(path: Path) -> bool:
+    """Tell whether ``path`` is named like a recording and is not hidden."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return str(getattr(source, "name", "the stream"))
+
+
+@contextmanager
+def _open(source: Source) -> Iterator[soundfile.SoundFile]:
+    """Open a recording whose header keeps what it promises."""
+    name = _name(source)
+    with _seekable(source, name) as stream:
+        if not stream.seek(0, io.SEEK_END):
+            raise AudioError(f"{name}: the file is empty (0 bytes)")
+        _check_ogg_end(stream, name)
+        stream.seek(0)
+        # libsndfile reads a file itself far faster than through Python; a pipe it cannot.
+        given = stream if isinstance(stream, io.BytesIO) else name
+        try:
+            file = soundfile.SoundFile(given)
+        except soundfile.LibsndfileError as error:
+            if error.code == _NOT_AUDIO:
+                raise AudioError(f"{name}: this is no audio file; expected {KINDS}") from error
+            raise AudioError(f"{name}: the file is damaged or cut off") from error
+        except TypeError as error:  # the name of a file without a header, such as speech.raw
+            raise AudioError(f"{name}: the file has no header; expected {KINDS}") from error
+        with file:
+            _check_promise(file, name)
+            yield file
+
+
+def _seekable(source: Source, name: str) -> io.BufferedIOBase:
+    """Give a file as it is and a pipe as the bytes in it, because a decoder must seek."""
+    try:
+        if not isinstance(source, str | os.PathLike):
+            return io.BytesIO(source.read())
+        path = Path(source)
+        if not path.exists():
+            raise AudioError(f"{name}: there is no such file; check the path")
+        if path.is_dir():
+            raise AudioError(f"{name}: this is a folder; give the recordings in it")
+        stream = path.open("rb")
+        if path.is_file():
+            return stream
+        with stream:
+            return io.BytesIO(stream.read())
+    except OSError as error:
+        raise AudioError(f"{name}: the file cannot be read: {error.strerror}") from error
+
+
+def _check_ogg_end(stream: io.BufferedIOBase, name: str) -> None:
+    """Refuse an Ogg stream whose last page is not all there or not marked as the last.
+
+    Its decoder takes such a stream for a shorter one (RFC 3533, section 6).
+    """
+    stream.seek(0)
+    if stream.read(4) != b"OggS":
+        return
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - _OGG_TAIL))
+    tail = stream.read()
+    page = tail[tail.rfind(b"OggS") :]
+    whole = len(page) >= _OGG_HEADER and page.startswith(b"OggS")
+    if whole:
+        segments = page[_OGG_HEADER : _OGG_HEADER + page[26]]
+        whole = len(page) == _OGG_HEADER + page[26] + sum(segments)
+    if not whole or not page[5] & _OGG_LAST_PAGE:
+        raise AudioError(f"{name}: the file is cut off: the Ogg stream ends before its last page")
+
+
+def _check_promise(file: soundfile.SoundFile, name: str) -> None:
+    """Refuse a file that is shorter than its header says (libsndfile reads what there is)."""
+    for promised, present in _PROMISED.findall(file.extra_info):
+        if int(present) + 1 < int(promised) < _UNKNOWN_LENGTH:
+            raise AudioError(
+                f"{name}: the file is cut off: its header promises {promised} bytes, "
+                f"there are {present}"
+            )
+    if not file.frames:
+        raise AudioError(f"{name}: the file holds no samples")
+
+
+def _part(
+    name: str, total: int, rate: int, start_s: float, duration_s: float | None
+) -> tuple[int, int]:
+    """Give the first sample of a part and the one past its last, at the file's own rate."""
+    begin = round(start_s * rate)
+    end = total if duration_s is None else round((start_s + duration_s) * rate)
+    if begin < 0 or begin >= min(end, total) or end - total > _SLACK_S * rate:
+        raise AudioError(
+            f"{name}: there is no part from {start_s:.3f} s to {end / rate:.3f} s; "
+            f"the recording is {total / rate:.3f} s long"
+        )
+    return begin, min(end, total)
+
+
+def _aligned(sample: int, rate: int, to: int) -> int:
+    """Give the last sample up to ``sample`` that falls on a sample at the rate ``to`` too."""
+    period = rate // math.gcd(rate, to)
+    return max(0, sample // period * period)
+
+
+def _decode(
+    file: soundfile.SoundFile, name: str, first: int, last: int
+) -> Iterator[Float32[np.ndarray, " samples"]]:
+    """Decode the samples from ``first`` to ``last``, a block at a time, as the channels' mean."""
+    # Compressed streams do not always seek to the very sample: decode up to it instead.
+    exact = file.subtype.startswith(("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW"))
+    position = file.seek(first) if exact and first else 0
+    while position < last:
+        try:
+            block = file.read(min(_BLOCK, last - position), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{name}: the file is damaged or cut off") from error
+        if not len(block):
+            if file.format == "MP3" and last - position < _MPEG_FRAME:
+                return
+            raise AudioError(
+                f"{name}: the file is cut off: its header promises {file.frames} samples, "
+                f"there are {position}"
+            )
+        _check_values(block, name)
+        block = block[max(0, first - position) :] if position < first else block
+        position = file.tell()
+        if len(block):
+            yield block.mean(axis=1, dtype=np.float32)
+
+
+def _check_values(block: Float32[np.ndarray, "samples channels"], name: str) -> None:
+    """Refuse what is no sound: NaN, infinity, values of another scale."""
+    loudest = max(block.max(), -block.min())
+    if not np.isfinite(loudest):
+        raise AudioError(f"{name}: the file holds NaN or infinity")
+    if loudest > _LOUDEST:
+        raise AudioError(
+            f"{name}: the file holds values up to {loudest:.6g}, expected -1 to 1; "
+            "divide by full scale (32768 for 16 bits) when writing float files"
+        )
