@@ -1,0 +1,94 @@
+"""Speak a text with espeak-ng's shared library; the same call gives the same samples anywhere.
+
+    text, voice, rate, pitch -> libespeak-ng (ctypes) -> 16-bit samples
+
+The synthesiser keeps state between utterances (phases, filters, a random generator), so the samples
+would depend on what was said before. The library is therefore loaded afresh for each utterance,
+which costs 3 ms. This module imports neither lhotse nor torch: it runs in worker processes.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int16
+
+from linnet.errors import CorpusError, LinnetError, MissingExtraError
+
+# Names and values of espeak-ng's speak_lib.h.
+_SYNCHRONOUS = 2
+_DONT_EXIT = 0x8000
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_UTF8 = 1
+_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+def speak(
+    text: str, *, voice: str, rate: int, pitch: int, pitch_range: int
+) -> tuple[Int16[np.ndarray, " samples"], int]:
+    """Give samples and their rate in Hz.
+
+    Args:
+        text: what to say.
+        voice: a language and perhaps a variant, such as ``en-us+f2``.
+        rate: words a minute, 80 to 450.
+        pitch: 0 to 99; 50 is the voice's own.
+        pitch_range: 0 (monotone) to 99; 50 is the voice's own.
+
+    Raises:
+        CorpusError: espeak-ng has no such voice.
+        MissingExtraError: espeakng-loader is not installed.
+    """
+    heard: list[Int16[np.ndarray, " samples"]] = []
+
+    def hear(wave: Any, samples: int, _events: Any) -> int:  # noqa: ANN401  (pointers)
+        if wave and samples:
+            heard.append(np.ctypeslib.as_array(wave, (samples,)).copy())
+        return 0
+
+    callback = _CALLBACK(hear)
+    library_path, voices_path = _paths()
+    library = ctypes.CDLL(library_path)
+    try:
+        sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, voices_path.encode(), _DONT_EXIT)
+        if sample_rate <= 0:
+            raise LinnetError(f"espeak-ng cannot start with the voices in {voices_path}")
+        library.espeak_SetSynthCallback(callback)
+        ctypes.CDLL(None).srand(1)
+        if library.espeak_SetVoiceByName(voice.encode()):
+            raise CorpusError(f"espeak-ng has no voice {voice!r}; expected one such as en-us+f2")
+        for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):
+            library.espeak_SetParameter(parameter, value, 0)
+        spoken = text.encode()
+        library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, _UTF8, None, None)
+        library.espeak_Terminate()
+    finally:
+        _unload(library)
+    return np.concatenate(heard) if heard else np.zeros(0, np.int16), int(sample_rate)
+
+
+def variants() -> list[str]:
+    """Give the names of all voice variants, sorted."""
+    return sorted(path.name for path in (Path(_paths()[1]) / "voices" / "!v").iterdir())
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    """Drop the library with all its state."""
+    import _ctypes
+
+    # ctypes has no public way to do this.
+    _ctypes.dlclose(library._handle)
+
+
+@cache
+def _paths() -> tuple[str, str]:
+    """Give where the library and its voices are."""
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise MissingExtraError("espeakng_loader", "synth") from error
+    return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
