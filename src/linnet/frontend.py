@@ -12,7 +12,7 @@ somebody else computed. Frame arithmetic (``frames``, ``steps``, ``seconds``) st
 """
 
 import math
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -23,9 +23,8 @@ from torch import Tensor, nn
 LOG_FLOOR = float(np.log(np.finfo(np.float32).eps))
 # Small beside the variance of any real recording, so that levelling twice changes nothing.
 _LEVEL_EPSILON = 1e-10
-_VARIANCE_EPSILON = 1e-5
-
-Normalisation = Literal["utterance", "training"]
+# Far below the variance of cepstra in speech; where hardly anything varies it keeps rounding small.
+_VARIANCE_EPSILON = 1e-3
 
 
 def povey_window(samples: int) -> Float64[np.ndarray, " samples"]:
@@ -47,10 +46,11 @@ def mel_matrix(
         high_hz: where the last triangle ends.
     """
 
-    def mel(hz: Float64[np.ndarray, " n"] | float) -> Float64[np.ndarray, " n"]:
-        return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+    def mel(hz: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+        return 1127.0 * np.log1p(hz / 700.0)
 
-    corners = np.linspace(mel(low_hz), mel(high_hz), mels + 2)[:, None]
+    first, last = mel(np.array([low_hz, high_hz]))
+    corners = np.linspace(first, last, mels + 2)[:, None]
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     points = mel(np.linspace(0.0, sample_rate / 2, bins))[None]
     rising, falling = (points - left) / (centre - left), (right - points) / (right - centre)
@@ -100,7 +100,7 @@ class FrontEnd(nn.Module):
         low_hz: float,
         high_hz: float,
         cepstra: int,
-        normalisation: Normalisation,
+        normalisation: str,
         normalise_waveform: bool,
         stack: int,
     ) -> None:
@@ -213,13 +213,16 @@ class FrontEnd(nn.Module):
             samples: length of each clip.
         """
         reflected = self._reflect(waveform, samples)
-        framed = reflected.unfold(1, self.window_samples, self.shift_samples)
-        framed = framed - framed.mean(-1, keepdim=True)
-        # The window is 0 at the first sample, so what comes before it does not matter.
-        differences = framed[..., 1:] - self.preemphasis * framed[..., :-1]
-        spectrum = torch.fft.rfft(differences * self.window[1:], n=self.fft_samples)
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        return (power @ self.mel).clamp(min=math.exp(LOG_FLOOR)).log()
+        size, shift = self.window_samples, self.shift_samples
+        mean = reflected.unfold(1, size, shift).mean(-1, keepdim=True)
+        # The window is 0 at a frame's first sample: what comes before it does not matter, and the
+        # difference can be taken before framing. In place, because memory is what this waits for.
+        differences = torch.sub(reflected[:, 1:], reflected[:, :-1], alpha=self.preemphasis)
+        framed = differences.unfold(1, size - 1, shift) - (1 - self.preemphasis) * mean
+        spectrum = torch.fft.rfft(framed.mul_(self.window[1:]), n=self.fft_samples)
+        squares = torch.view_as_real(spectrum).square_()
+        power = squares[..., 0] + squares[..., 1]
+        return (power @ self.mel).clamp_(min=math.exp(LOG_FLOOR)).log_()
 
     def _reflect(
         self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
@@ -268,12 +271,13 @@ class FrontEnd(nn.Module):
         if self.normalisation == "training":
             return (cepstra - self.mean) / self.deviation
         positions = torch.arange(cepstra.shape[1], device=cepstra.device)
-        inside = (positions < frames[:, None])[..., None].to(cepstra.dtype)
-        count = frames[:, None, None].to(cepstra.dtype)
-        mean = (cepstra * inside).sum(1, keepdim=True) / count
-        centred = (cepstra - mean) * inside
-        variance = centred.square().sum(1, keepdim=True) / count
-        return centred / (variance + _VARIANCE_EPSILON).sqrt()
+        outside = (positions >= frames[:, None])[..., None]
+        count = frames[:, None, None]
+        inner = cepstra.masked_fill(outside, 0.0)
+        mean = inner.sum(1, keepdim=True, dtype=torch.float64) / count
+        centred = (inner - mean.to(inner.dtype)).masked_fill(outside, 0.0)
+        variance = centred.square().sum(1, keepdim=True, dtype=torch.float64) / count
+        return centred / (variance + _VARIANCE_EPSILON).sqrt().to(inner.dtype)
 
     def forward(
         self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]

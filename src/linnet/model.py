@@ -15,14 +15,12 @@ places; the form above lets all three products with h be one matrix product.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-Cell = Literal["gru", "lstm", "rnn"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
@@ -44,7 +42,7 @@ class Network(nn.Module):
         *,
         features: int,
         tokens: int,
-        cell: Cell,
+        cell: str,
         layers: int,
         hidden: int,
         bidirectional: bool,

@@ -9,7 +9,7 @@ is one visible symbol in ``tokens.txt`` (``symbol id`` a line, the format that s
 import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from linnet.errors import TextError
 
@@ -30,6 +30,7 @@ def normalise(text: str) -> str:
     return " ".join(word for word in words if word)
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Turns text into token ids and back; ``tokens[0]`` is the CTC blank."""
 
@@ -70,7 +71,8 @@ class Characters:
         if unknown:
             raise TextError(
                 f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set "
-                f"lacks; it has {''.join(self.tokens[2:])!r}: spell it out or add it to tokenizer.alphabet"
+                f"lacks; it has {''.join(self.tokens[2:])!r}: spell it out or add it to "
+                f"tokenizer.alphabet"
             )
         return [self._ids[symbol] for symbol in symbols]
 
@@ -104,7 +106,8 @@ class Words:
             more = ", ..." if len(self.tokens) > 1 + _SHOWN_WORDS else ""
             raise TextError(
                 f"the text {text!r} holds {', '.join(map(repr, unknown))}, which the token set "
-                f"lacks; it has {known}{more}: add the word to tokenizer.words or use tokenizer=characters"
+                f"lacks; it has {known}{more}: add the word to tokenizer.words or use "
+                f"tokenizer=characters"
             )
         return [self._ids[word] for word in words]
 

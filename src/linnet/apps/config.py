@@ -1,0 +1,204 @@
+"""Configuration: what the user wrote, checked before any work.
+
+    argv -> overrides -> (keys, options, types checked) -> Hydra composes -> objects
+
+Hydra reports a misspelt key with a page of text; here each mistake is one line that names the
+nearest valid name. The checks need no heavy import, so they answer at once.
+"""
+
+import difflib
+import importlib.resources
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from linnet.errors import ConfigError
+
+_PASSED_ON = ("hydra", "hydra/")
+
+
+def folder() -> Path:
+    """Give the folder of the configuration: in the wheel, or beside the sources."""
+    package = Path(str(importlib.resources.files("linnet")))
+    packed = package / "conf"
+    return packed if packed.is_dir() else package.parents[1] / "conf"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Give a hint at the valid name nearest to ``name``, or all names if none is near."""
+    known = sorted(names)
+    # A key in the wrong place: its last part may exist elsewhere.
+    last = name.rpartition(".")[2]
+    close = [key for key in known if key.rpartition(".")[2] == last]
+    close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def run(verb: str, task: Callable[[DictConfig], None], argv: list[str]) -> int:
+    """Check ``argv`` against the configuration of ``verb`` and let Hydra call ``task`` with it.
+
+    Raises:
+        ConfigError: an unknown key or option, or a value of a wrong type.
+    """
+    if not {"--help", "-h", "--hydra-help", "--version", "--info", "-i"} & set(argv):
+        check(verb, [argument for argument in argv if "=" in argument or argument[:1] in "+~"])
+    # Hydra then raises what the task raises, and the command line says it in one line.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [f"linnet {verb}", *argv]
+    try:
+        hydra.main(version_base="1.3", config_path=str(folder()), config_name=verb)(task)()
+    except InstantiationException as error:
+        # A constructor refused a value; its own words say why.
+        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from error
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    return 0
+
+
+def compose(verb: str, overrides: list[str]) -> DictConfig:
+    """Give the configuration that ``overrides`` make, without running anything."""
+    with hydra.initialize_config_dir(str(folder()), version_base="1.3"):
+        return hydra.compose(verb, overrides)
+
+
+def check(verb: str, arguments: list[str]) -> None:
+    """Raise ConfigError at the first key, option or type in ``arguments`` that ``verb`` lacks."""
+    try:
+        overrides = OverridesParser.create().parse_overrides(arguments)
+    except HydraException as error:
+        raise ConfigError(f"{str(error).splitlines()[0]}; write key=value") from error
+    ours = [one for one in overrides if not one.key_or_group.startswith(_PASSED_ON)]
+    groups = [one for one in ours if _is_group(one)]
+    for one in groups:
+        _check_option(one)
+    settings = _flat(_composed(verb, groups))
+    for one in ours:
+        if not _is_group(one):
+            _check_setting(one, settings)
+    # Values that stand in each other's way only show when all are put together.
+    _flat(_composed(verb, [one for one in ours if not one.is_sweep_override()]))
+
+
+def _is_group(override: Override) -> bool:
+    return (folder() / override.key_or_group).is_dir()
+
+
+def _values(override: Override) -> list[Any]:
+    """Give the value of ``override``, or all values of a sweep."""
+    if override.is_sweep_override():
+        return list(override.sweep_iterator())
+    return [override.value()]
+
+
+def _check_option(override: Override) -> None:
+    options = {path.stem for path in (folder() / override.key_or_group).glob("*.yaml")}
+    for option in map(str, _values(override)):
+        if option not in {*options, "None"}:
+            raise ConfigError(
+                f"{override.key_or_group}={option}: there is no such option; "
+                f"{nearest(option, options)}"
+            )
+
+
+def _composed(verb: str, overrides: list[Override]) -> DictConfig:
+    fixed = [one.input_line for one in overrides if not one.is_sweep_override()]
+    try:
+        return compose(verb, [str(line) for line in fixed])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any YAML value
+    """Give all settings by their dotted names; a list counts as one value."""
+    if not isinstance(node, DictConfig):
+        return {prefix.removesuffix("."): node}
+    flat: dict[str, Any] = {prefix.removesuffix("."): node} if prefix else {}
+    for key in node:
+        try:
+            value = node[key]
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{prefix}{key}: {str(error).splitlines()[0]}") from error
+        flat.update(_flat(value, f"{prefix}{key}."))
+    return flat
+
+
+def _check_setting(override: Override, settings: dict[str, Any]) -> None:
+    key = override.key_or_group
+    if override.is_add() or override.is_force_add():
+        return
+    if key not in settings:
+        groups = {path.name for path in folder().iterdir() if path.is_dir()}
+        raise ConfigError(f"{key}: there is no such setting; {nearest(key, {*settings, *groups})}")
+    if override.is_delete():
+        return
+    default = settings[key]
+    for value in _values(override):
+        if not _alike(value, default):
+            raise ConfigError(
+                f"{key}={value}: expected {_kind(default)} like {default}, got {_kind(value)}"
+            )
+
+
+def _alike(value: Any, default: Any) -> bool:  # noqa: ANN401 - any YAML value
+    """Whether ``value`` can stand where ``default`` stands."""
+    if default is None or value is None or _kind(value) == _kind(default):
+        return True
+    return _kind(default) == "a number" and _kind(value) == "a whole number"
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (DictConfig, "a group of settings"),
+        (dict, "a group of settings"),
+    ]
+    if OmegaConf.is_list(value) or isinstance(value, list):
+        return "a list"
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a text")
+
+
+def targets(node: Any, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:  # noqa: ANN401
+    """Give every group of settings that names a class, with its dotted name."""
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield prefix.removesuffix("."), node
+        for key in node:
+            yield from targets(node[key], f"{prefix}{key}.")
+
+
+def check_targets(config: DictConfig) -> None:
+    """Compare every group of settings with the constructor that it feeds.
+
+    Raises:
+        ConfigError: a setting that the constructor does not take, or a value of a wrong type.
+    """
+    from beartype import BeartypeConf
+    from beartype.door import is_bearable
+
+    numbers = BeartypeConf(is_pep484_tower=True)
+    for name, node in targets(config):
+        target = hydra.utils.get_object(node["_target_"])
+        parameters = inspect.signature(target).parameters
+        for key, value in OmegaConf.to_container(node, resolve=True).items():  # type: ignore[union-attr]
+            if str(key).startswith("_") or (name == "model" and key == "stack"):
+                continue
+            if key not in parameters:
+                raise ConfigError(
+                    f"{name}.{key}: {node['_target_']} has no such setting; "
+                    f"{nearest(str(key), parameters)}"
+                )
+            hint = parameters[str(key)].annotation
+            if hint is not inspect.Parameter.empty and not is_bearable(value, hint, conf=numbers):
+                raise ConfigError(f"{name}.{key}={value!r}: expected {hint}")

@@ -1,0 +1,194 @@
+"""Augmentation, batched on the device: what training changes so that the network learns the word.
+
+    waveform -> speed -> time shift -> noise at a drawn SNR -> gain -> log-mel -> masks
+
+Every clip of a batch draws its own values (the speed is drawn once a batch, so that one resampling
+serves all). Random numbers come from torch's global generator, which training seeds for each step.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torchaudio import functional
+
+Range = tuple[float, float]
+_SILENCE = 1e-8
+
+
+def _uniform(count: int, bounds: Sequence[float], device: torch.device) -> Float[Tensor, " count"]:
+    low, high = bounds
+    return torch.rand(count, device=device) * (high - low) + low
+
+
+def _chosen(count: int, probability: float, device: torch.device) -> Bool[Tensor, " count"]:
+    return torch.rand(count, device=device) < probability
+
+
+class WaveformAugment(nn.Module):
+    """Speed, time shift and background noise.
+
+    Args:
+        speeds: factors of which each batch draws one; 1 leaves it as it is.
+        shift_s: largest time shift to either side; what leaves the clip is lost, zeros come in.
+        noise_probability: share of the clips that get noise.
+        snr_db: range of the signal-to-noise ratio, drawn evenly in dB.
+    """
+
+    noise: Tensor
+
+    def __init__(
+        self,
+        *,
+        speeds: Sequence[float],
+        shift_s: float,
+        noise_probability: float,
+        snr_db: Sequence[float],
+        sample_rate: int,
+    ) -> None:
+        super().__init__()
+        if any(speed <= 0 for speed in speeds):
+            raise ValueError(f"augment: speeds={list(speeds)} must all be above 0")
+        self.speeds = list(speeds)
+        self.shift_samples = round(shift_s * sample_rate)
+        self.noise_probability = noise_probability
+        self.snr_db = snr_db
+        self.register_buffer("noise", torch.zeros(0), persistent=False)
+
+    def set_noise(self, noise: Float[Tensor, " samples"]) -> None:
+        """Give the background recordings, one behind the other, of which clips draw pieces."""
+        self.noise = noise.to(self.noise.device)
+
+    def forward(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch longer"], Int[Tensor, " batch"]]:
+        """Give the changed clips and their lengths, which the speed changes."""
+        waveform, samples = self._speed(waveform, samples)
+        waveform = self._shift(waveform, samples)
+        return self._add_noise(waveform), samples
+
+    def _speed(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch longer"], Int[Tensor, " batch"]]:
+        if not self.speeds:
+            return waveform, samples
+        speed = self.speeds[int(torch.randint(len(self.speeds), (1,)))]
+        if speed == 1:
+            return waveform, samples
+        # Played faster is the same as recorded at a lower rate; a percent is fine enough.
+        hundredths = round(100 * speed)
+        changed = functional.resample(waveform, hundredths, 100)
+        return changed, (samples * 100 // hundredths).clamp(max=changed.shape[1])
+
+    def _shift(
+        self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch samples"]:
+        """Move each clip inside its own length."""
+        if self.shift_samples == 0:
+            return waveform
+        batch, width = waveform.shape
+        offsets = torch.randint(
+            -self.shift_samples, self.shift_samples + 1, (batch, 1), device=waveform.device
+        )
+        origins = torch.arange(width, device=waveform.device)[None] - offsets
+        inside = (origins >= 0) & (origins < samples[:, None])
+        return waveform.gather(1, origins.clamp(0, max(width - 1, 0))).masked_fill(~inside, 0.0)
+
+    def _add_noise(
+        self, waveform: Float[Tensor, "batch samples"]
+    ) -> Float[Tensor, "batch samples"]:
+        """Mix in background noise; a silent clip keeps the noise at its own level."""
+        batch, width = waveform.shape
+        if self.noise.numel() < width or self.noise_probability == 0:
+            return waveform
+        device = waveform.device
+        starts = torch.randint(self.noise.numel() - width + 1, (batch, 1), device=device)
+        noise = self.noise[starts + torch.arange(width, device=device)]
+        loudness = waveform.square().mean(1, keepdim=True)
+        noise_loudness = noise.square().mean(1, keepdim=True).clamp(min=_SILENCE)
+        snr = 10 ** (_uniform(batch, self.snr_db, device)[:, None] / 10)
+        scale = (loudness / (noise_loudness * snr)).sqrt()
+        scale = torch.where(loudness > _SILENCE, scale, torch.ones_like(scale))
+        chosen = _chosen(batch, self.noise_probability, device)[:, None]
+        return waveform + noise * scale * chosen
+
+
+class Gain(nn.Module):
+    """A gain drawn for each clip, after its level is normalised: quiet recordings near the floor.
+
+    Args:
+        probability: share of the clips that get one.
+        gain_db: range of the gain, drawn evenly in dB.
+    """
+
+    def __init__(self, *, probability: float, gain_db: Sequence[float]) -> None:
+        super().__init__()
+        self.probability = probability
+        self.gain_db = gain_db
+
+    def forward(self, waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
+        """Give the clips, louder or quieter."""
+        batch, device = len(waveform), waveform.device
+        gain = 10 ** (_uniform(batch, self.gain_db, device) / 20)
+        chosen = _chosen(batch, self.probability, device)
+        return waveform * torch.where(chosen, gain, torch.ones_like(gain))[:, None]
+
+
+class SpecAugment(nn.Module):
+    """Masks of frequency and time on the log-mel (Park et al. 2019, without the time warp).
+
+    What is masked takes the clip's mean over the frames in that channel: a mask carries no level.
+
+    Args:
+        frequency_masks: masks over neighbouring mel channels a clip.
+        frequency_width: most channels of one.
+        time_masks: masks over neighbouring frames a clip.
+        time_width: most frames of one.
+        time_share: most of a clip's frames in one mask, as a share.
+    """
+
+    def __init__(
+        self,
+        *,
+        frequency_masks: int,
+        frequency_width: int,
+        time_masks: int,
+        time_width: int,
+        time_share: float,
+    ) -> None:
+        super().__init__()
+        self.frequency_masks = frequency_masks
+        self.frequency_width = frequency_width
+        self.time_masks = time_masks
+        self.time_width = time_width
+        self.time_share = time_share
+
+    def forward(
+        self, log_mel: Float[Tensor, "batch frames mels"], frames: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch frames mels"]:
+        """Give the log-mel with its masks."""
+        batch, width, mels = log_mel.shape
+        inside = torch.arange(width, device=log_mel.device) < frames[:, None]
+        weight = (inside / frames[:, None]).to(log_mel.dtype)
+        mean = torch.einsum("bfm,bf->bm", log_mel, weight)[:, None]
+        channels = torch.full((batch,), mels, device=log_mel.device)
+        widest = (frames * self.time_share).clamp(max=float(self.time_width))
+        frequency = self._masks(self.frequency_masks, channels, mels, float(self.frequency_width))
+        time = self._masks(self.time_masks, frames, width, widest[:, None])
+        return torch.where(frequency[:, None] | time[..., None], mean, log_mel)
+
+    @staticmethod
+    def _masks(
+        masks: int,
+        lengths: Int[Tensor, " batch"],
+        size: int,
+        widest: float | Float[Tensor, "batch 1"],
+    ) -> Bool[Tensor, "batch size"]:
+        """Give where any of ``masks`` intervals of random place and width lies."""
+        batch, device = len(lengths), lengths.device
+        widths = torch.rand(batch, masks, device=device) * widest
+        starts = torch.rand(batch, masks, device=device) * (lengths[:, None] - widths).clamp(min=0)
+        positions = torch.arange(size, device=device)[None, None]
+        begins, ends = starts[..., None].round(), (starts + widths)[..., None].round()
+        return ((positions >= begins) & (positions < ends)).any(1)
