@@ -58,7 +58,7 @@ def speak(
         if sample_rate <= 0:
             raise LinnetError(f"espeak-ng cannot start with the voices in {voices_path}")
         library.espeak_SetSynthCallback(callback)
-        ctypes.CDLL(None).srand(1)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the clock seeds breath and echo
         if library.espeak_SetVoiceByName(voice.encode()):
             raise CorpusError(f"espeak-ng has no voice {voice!r}; expected one such as en-us+f2")
         for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):

@@ -121,12 +121,12 @@ class Synthetic(Source):
         voices = self._voices_by_split()
         plan = []
         for split_number, (split, count) in enumerate(settings.clips_per_word):
-            for word_number, word in enumerate(settings.words):
+            for word in settings.words:
                 # A generator a word: another word in the list leaves this one's clips alone.
                 draw = np.random.default_rng([settings.seed, split_number, *word.encode()])
                 deck = _dealt(voices[split], count, draw)
                 for number, voice in enumerate(deck):
-                    name = f"{split}_{word_number:02d}_{number:04d}"
+                    name = f"{split}_{normalise(word).replace(' ', '_')}_{number:04d}"
                     utterance = self._draw(name, word, voice, draw)
                     path = self.root / utterance.file
                     plan.append((Clip(name, path, normalise(word), voice, split), utterance))
