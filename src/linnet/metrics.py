@@ -6,8 +6,8 @@
 
 A number without an interval says nothing about the next recording, so each is a :class:`Figure`: a
 value, the ends of its 95 % interval, and what it was counted on. Utterances of one speaker are
-alike (same voice, room and microphone), so where there are enough speakers the bootstrap draws whole
-speakers.
+alike (same voice, room and microphone), so the bootstrap draws whole speakers where there are
+enough of them.
 """
 
 import dataclasses
