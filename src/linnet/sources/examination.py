@@ -15,12 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 from lhotse import CutSet
 
 from linnet import audio
-from linnet.errors import AudioError, CorpusError, TextError
+from linnet.errors import AudioError, ConfigError, CorpusError, TextError
 from linnet.sources import base
 from linnet.sources.base import SPLITS, Clip, Source
 from linnet.text import shortest_path
@@ -98,7 +97,7 @@ def examine(
     source: Source,
     *,
     splits: Sequence[str] | None = None,
-    on_reject: Literal["skip", "stop"],
+    on_reject: str,
     allow_speaker_overlap: bool,
     encode: Callable[[str], list[int]] | None,
     steps: Callable[[int], int] | None,
@@ -108,15 +107,18 @@ def examine(
     Args:
         source: the corpus.
         splits: the splits that are needed, the others are not read; None for all there are.
-        on_reject: what to do about a clip that cannot be used.
+        on_reject: what to do about a clip that cannot be used: ``skip`` or ``stop``.
         allow_speaker_overlap: accept speakers in two splits, beyond what the source declares.
         encode: gives the token ids of a text; None skips the spelling.
         steps: gives the CTC steps of so many samples at 16 kHz; None skips the comparison.
 
     Raises:
+        ConfigError: ``on_reject`` is something else.
         CorpusError: the corpus is not usable, or ``on_reject`` is ``stop`` and a clip is not.
         TextError: a text holds a character that the tokens lack; the message names the utterance.
     """
+    if on_reject not in ("skip", "stop"):
+        raise ConfigError(f"on_reject must be skip or stop, got {on_reject!r}")
     clips = source.clips()
     _refuse_duplicates(clips)
     overlap = _overlap(clips)

@@ -8,7 +8,6 @@ _background_noise_/*.wav long noise for augmentation
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from lhotse import CutSet, MonoCut
 
@@ -38,7 +37,7 @@ class Folders(Source):
         self,
         *,
         root: str | os.PathLike[str],
-        split_by: Literal["speakers", "folders"],
+        split_by: str,
         speaker_separator: str | None,
         valid_share: float,
         test_share: float,

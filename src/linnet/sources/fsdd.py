@@ -10,7 +10,6 @@ Z. Jackson and others, "Free Spoken Digit Dataset", github.com/Jakobovski/free-s
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
 from linnet import audio
 from linnet.errors import ConfigError, CorpusError
@@ -44,7 +43,7 @@ class Fsdd(Source):
         self,
         *,
         root: str | os.PathLike[str],
-        split: Literal["recordings", "speakers"],
+        split: str,
         download: bool,
     ) -> None:
         if split not in ("recordings", "speakers"):

@@ -10,7 +10,6 @@ relative to the working directory and drops broken files unnamed, so the tables 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from linnet.errors import ConfigError, CorpusError
 from linnet.sources import base
@@ -34,7 +33,7 @@ class Kaldi(Source):
         self,
         *,
         root: str | os.PathLike[str],
-        split_by: Literal["speakers", "folders"],
+        split_by: str,
         valid_share: float,
         test_share: float,
     ) -> None:

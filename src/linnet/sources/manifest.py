@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from linnet.errors import ConfigError, CorpusError
 from linnet.sources import base
@@ -33,7 +33,7 @@ class Manifest(Source):
         self,
         *,
         root: str | os.PathLike[str],
-        split_by: Literal["speakers", "files"],
+        split_by: str,
         valid_share: float,
         test_share: float,
     ) -> None:

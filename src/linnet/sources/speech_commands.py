@@ -11,7 +11,6 @@ import difflib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from lhotse import CutSet, MonoCut
 
@@ -51,7 +50,7 @@ class SpeechCommands(Source):
         *,
         root: str | os.PathLike[str],
         words: Sequence[str] | None,
-        unknown: Literal["text"] | None,
+        unknown: str | None,
         silence_s: float | None,
         noise_valid_share: float,
         noise_test_share: float,
