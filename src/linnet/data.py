@@ -6,6 +6,7 @@ The sampler decides a whole epoch at once from the seed and the epoch's number, 
 run sees the batches that an uninterrupted one would have seen.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -122,16 +123,19 @@ class EpochSampler(Sampler[CutSet]):
         shuffle: bool,
         seed: int,
     ) -> None:
-        self._sampler = DynamicBucketingSampler(
-            cuts,
-            max_duration=batch_s,
-            max_cuts=batch_cuts,
-            num_buckets=max(2, min(buckets, len(cuts))),
-            shuffle=shuffle,
-            seed=seed,
-            world_size=1,
-            rank=0,
-        )
+        with warnings.catch_warnings():
+            # It advises to read the cuts lazily; they are few enough to be in memory.
+            warnings.filterwarnings("ignore", message="You are using DynamicBucketingSampler")
+            self._sampler = DynamicBucketingSampler(
+                cuts,
+                max_duration=batch_s,
+                max_cuts=batch_cuts,
+                num_buckets=max(2, min(buckets, len(cuts))),
+                shuffle=shuffle,
+                seed=seed,
+                world_size=1,
+                rank=0,
+            )
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:

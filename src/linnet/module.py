@@ -236,8 +236,10 @@ class Training(lightning.LightningModule):
         references, hypotheses = zip(*self._pairs, strict=True)
         self._pairs.clear()
         right = sum(a == b for a, b in zip(references, hypotheses, strict=True))
-        self.log("valid/wer", metrics.wer(references, hypotheses).rate, prog_bar=True)
-        self.log("valid/cer", metrics.cer(references, hypotheses).rate)
+        words = sum(metrics.word_counts(references, hypotheses), metrics.Counts())
+        characters = sum(metrics.character_counts(references, hypotheses), metrics.Counts())
+        self.log("valid/wer", words.errors / max(words.reference, 1), prog_bar=True)
+        self.log("valid/cer", characters.errors / max(characters.reference, 1))
         self.log("valid/accuracy", right / len(references), prog_bar=True)
 
     @staticmethod

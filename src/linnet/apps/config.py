@@ -24,7 +24,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from linnet.errors import ConfigError
 
-_PASSED_ON = ("hydra", "hydra/")
+_PASSED_ON = ("hydra.", "hydra/")
+# Settings that are paths, by the name under which the configuration has them.
+_PATHS = {"checkpoint": "checkpoint", "output": "output"}
 
 
 def folder() -> Path:
@@ -44,14 +46,23 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
-def run(verb: str, task: Callable[[DictConfig], None], argv: list[str]) -> int:
+def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: str) -> int:
     """Check ``argv`` against the configuration of ``verb`` and let Hydra call ``task`` with it.
+
+    Args:
+        verb: names the configuration, ``conf/<verb>.yaml``.
+        task: does the work.
+        argv: settings as ``key=value``.
+        usage: what ``--help`` prints before the settings.
 
     Raises:
         ConfigError: an unknown key or option, or a value of a wrong type.
     """
-    if not {"--help", "-h", "--hydra-help", "--version", "--info", "-i"} & set(argv):
-        check(verb, [argument for argument in argv if "=" in argument or argument[:1] in "+~"])
+    if {"--help", "-h"} & set(argv):
+        sys.stdout.write(f"{usage}\n{_choices(verb)}")
+        return 0
+    argv = [_quoted(argument) for argument in argv]
+    check(verb, [argument for argument in argv if not argument.startswith("-")])
     # Hydra then raises what the task raises, and the command line says it in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [f"linnet {verb}", *argv]
@@ -63,6 +74,31 @@ def run(verb: str, task: Callable[[DictConfig], None], argv: list[str]) -> int:
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
     return 0
+
+
+def _quoted(argument: str) -> str:
+    """Let a path hold what Hydra's grammar would read as its own (=, spaces, commas).
+
+    ``model`` is also a group of settings, so the path of one goes by the name ``model.path``.
+    """
+    key, _, value = argument.partition("=")
+    if key not in _PATHS or value[:1] in ("'", '"', ""):
+        return argument
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{_PATHS[key]}='{escaped}'"
+
+
+def _choices(verb: str) -> str:
+    """Give the groups of settings that ``verb`` composes, with their options."""
+    defaults = OmegaConf.load(folder() / f"{verb}.yaml").defaults
+    groups = [str(key) for entry in defaults if OmegaConf.is_dict(entry) for key in entry]
+    lines = ["Groups of settings (GROUP=OPTION), each a file in the configuration:"]
+    for group in groups:
+        options = sorted(path.stem for path in (folder() / group).glob("*.yaml"))
+        if options:
+            lines.append(f"  {group + '=':<12}{' | '.join(options)}")
+    lines.append("Every setting in them can be given as KEY=VALUE; --cfg job prints them all.\n")
+    return "\n".join(lines)
 
 
 def compose(verb: str, overrides: list[str]) -> DictConfig:
@@ -123,7 +159,7 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any 
     if not isinstance(node, DictConfig):
         return {prefix.removesuffix("."): node}
     flat: dict[str, Any] = {prefix.removesuffix("."): node} if prefix else {}
-    for key in node:
+    for key in map(str, node):
         try:
             value = node[key]
         except OmegaConfBaseException as error:
@@ -174,7 +210,7 @@ def targets(node: Any, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:  #
     if isinstance(node, DictConfig):
         if "_target_" in node:
             yield prefix.removesuffix("."), node
-        for key in node:
+        for key in map(str, node):
             yield from targets(node[key], f"{prefix}{key}.")
 
 
@@ -191,14 +227,18 @@ def check_targets(config: DictConfig) -> None:
     for name, node in targets(config):
         target = hydra.utils.get_object(node["_target_"])
         parameters = inspect.signature(target).parameters
-        for key, value in OmegaConf.to_container(node, resolve=True).items():  # type: ignore[union-attr]
-            if str(key).startswith("_") or (name == "model" and key == "stack"):
+        for key in map(str, node):
+            # The stack of a model is the front-end's, which stacks the frames.
+            if key.startswith("_") or (name == "model" and key == "stack"):
                 continue
             if key not in parameters:
                 raise ConfigError(
                     f"{name}.{key}: {node['_target_']} has no such setting; "
-                    f"{nearest(str(key), parameters)}"
+                    f"{nearest(key, parameters)}"
                 )
-            hint = parameters[str(key)].annotation
+            value = node[key]
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+            hint = parameters[key].annotation
             if hint is not inspect.Parameter.empty and not is_bearable(value, hint, conf=numbers):
                 raise ConfigError(f"{name}.{key}={value!r}: expected {hint}")

@@ -35,11 +35,23 @@ from omegaconf import DictConfig, OmegaConf
 import linnet
 from linnet import data, sources
 from linnet.apps import config
-from linnet.errors import ConfigError, InputError, LinnetError
+from linnet.apps.corpus import examined
+from linnet.errors import ConfigError, LinnetError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.module import CheckpointFile, Recogniser, Training
 from linnet.text import Tokenizer
+
+USAGE = """usage: linnet train [KEY=VALUE ...]
+
+Train a recogniser; prints the path of the best checkpoint.
+
+  linnet train experiment=commands12 data.root=PATH          a published figure, made again
+  linnet train data=folders data.root=my_words               your own recordings, a folder a word
+  linnet train trainer=cpu trainer.max_epochs=5 model.hidden=64
+  linnet train -m model.cell=gru,lstm,rnn                    one run for each
+  linnet train resume=true hydra.run.dir=runs/RUN            go on with a run that was stopped
+"""
 
 _RECORDED = (
     "torch",
@@ -55,7 +67,7 @@ _RECORDED = (
 
 def main(argv: list[str]) -> int:
     """Run ``linnet train``."""
-    return config.run("train", _train, argv)
+    return config.run("train", _train, argv, USAGE)
 
 
 def _train(settings: DictConfig) -> None:
@@ -112,18 +124,8 @@ def _assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, An
     torch.manual_seed(settings.seed)
     tokens: Tokenizer = instantiate(settings.tokenizer)
     front_end: FrontEnd = instantiate(settings.frontend)
-    source = instantiate(settings.data)
-    corpus = sources.examine(
-        source,
-        encode=tokens.encode,
-        steps=lambda samples: front_end.steps(front_end.frames(samples)),
-        **settings.examine,
-    )
-    for split in ("train", "valid"):
-        if split not in corpus.splits:
-            raise InputError(
-                f"data: training needs a {split} split; this corpus has {', '.join(corpus.splits)}"
-            )
+    source: sources.Source = instantiate(settings.data)
+    corpus = examined(settings.examine, source, tokens, front_end, ("train", "valid"))
     record = _record(settings, corpus)
     batches = data.Corpus(
         train=corpus.splits["train"],
