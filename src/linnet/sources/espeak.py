@@ -51,12 +51,9 @@ def speak(
         return 0
 
     callback = _CALLBACK(hear)
-    library_path, voices_path = _paths()
-    library = ctypes.CDLL(library_path)
+    library = ctypes.CDLL(_paths()[0])
     try:
-        sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, voices_path.encode(), _DONT_EXIT)
-        if sample_rate <= 0:
-            raise LinnetError(f"espeak-ng cannot start with the voices in {voices_path}")
+        sample_rate = _start(library)
         library.espeak_SetSynthCallback(callback)
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the clock seeds breath and echo
         if library.espeak_SetVoiceByName(voice.encode()):
@@ -68,12 +65,21 @@ def speak(
         library.espeak_Terminate()
     finally:
         _unload(library)
-    return np.concatenate(heard) if heard else np.zeros(0, np.int16), int(sample_rate)
+    return np.concatenate(heard) if heard else np.zeros(0, np.int16), sample_rate
 
 
 def variants() -> list[str]:
     """Give the names of all voice variants, sorted."""
     return sorted(path.name for path in (Path(_paths()[1]) / "voices" / "!v").iterdir())
+
+
+def _start(library: ctypes.CDLL) -> int:
+    """Start the synthesiser; give the rate of its samples in Hz."""
+    voices = _paths()[1]
+    sample_rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, voices.encode(), _DONT_EXIT))
+    if sample_rate <= 0:
+        raise LinnetError(f"espeak-ng cannot start with the voices in {voices}")
+    return sample_rate
 
 
 def _unload(library: ctypes.CDLL) -> None:

@@ -129,16 +129,18 @@ def examine(
     needed = [clip for clip in clips if clip.split in splits]
     lengths = {} if encode is None else _lengths(needed, encode)
     read = _read(needed)
-    kept: list[Clip] = []
-    rejects: list[Reject] = []
-    for clip in sorted(needed, key=lambda clip: (clip.split, clip.id)):
-        reject = _fault(clip, read[clip.path], lengths.get(clip.text, 0), steps)
-        if reject is None:
-            kept.append(clip)
-        elif on_reject == "skip":
-            rejects.append(reject)
-        else:
-            raise CorpusError(f"{clip.id}: {reject.reason} (on_reject=skip leaves such clips out)")
+    faults = {
+        clip: _fault(clip, read[clip.path], lengths.get(clip.text, 0), steps)
+        for clip in sorted(needed, key=lambda clip: (clip.split, clip.id))
+    }
+    kept = [clip for clip, fault in faults.items() if fault is None]
+    rejects = [fault for fault in faults.values() if fault is not None]
+    if rejects and on_reject == "stop":
+        first = rejects[0]
+        raise CorpusError(
+            f"{len(rejects)} clips cannot be used, the first is {first.id}: {first.reason}; "
+            "on_reject=skip leaves such clips out"
+        )
     _refuse_empty(kept, rejects, splits)
     headers = {path: found for path, found in read.items() if isinstance(found, audio.Header)}
     return _corpus(kept, rejects, headers, overlap)
