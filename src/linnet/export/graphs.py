@@ -1,0 +1,218 @@
+"""The network and its front-end as ONNX graphs, cut at the waveform and at the log-mel.
+
+    model.onnx     waveform -> power spectrum (spectrum.py) -> log-mel -+
+    features.onnx                                              log-mel -+-> cepstra -> normalised
+                     -> stacked -> recurrent layers -> head -> log-probabilities
+
+Only plain operators that every runtime has. A backward layer is a forward one between two
+ReverseSequence nodes: some runtimes ignore the lengths that the recurrent operators take. Sums over
+time run in float64, because in float32 the mean of ten minutes is off by more than the gate allows.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from linnet.export import spectrum
+from linnet.export.builder import FLOAT, INT64, Graph
+from linnet.frontend import _VARIANCE_EPSILON, LOG_FLOOR, FrontEnd
+from linnet.model import Network
+
+# Blocks of rows in torch's weights, in the order in which ONNX wants them.
+_OPERATORS = {
+    "gru": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # r z n -> z r h
+    "lstm": ("LSTM", (0, 3, 1, 2), {}),  # i f g o -> i o f c
+    "rnn": ("RNN", (0,), {}),
+}
+
+
+def waveform_graph(
+    front_end: FrontEnd, network: Network, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Give the graph from ``x`` [N, S], raw samples, to ``logits`` [N, T', V].
+
+    All N clips are S samples long; S may be 0.
+    """
+    graph = Graph()
+    power, frames = spectrum.power(graph, front_end, "x")
+    log_mel = _log_mel(graph, front_end, power)
+    batch = graph.size("frames/batch", "x", 0)
+    lengths = graph.node("Expand", "frames/of_each_clip", frames, batch)
+    features, steps = _features(graph, front_end, log_mel, lengths)
+    _network(graph, network, features, steps, "logits")
+    return graph.model(
+        "linnet_waveform",
+        {"x": (FLOAT, ("N", "S"))},
+        {"logits": (FLOAT, ("N", "T_out", network.head.out_features))},
+        metadata,
+    )
+
+
+def features_graph(
+    front_end: FrontEnd, network: Network, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Give the graph from ``x`` [N, T, mels], log-mel, and ``x_lens`` [N] to ``log_probs``.
+
+    The output is [N, T', V], with ``log_probs_len`` [N]. What stands beyond a clip's length in
+    ``x`` does not matter; T may be 0.
+    """
+    graph = Graph()
+    features, steps = _features(graph, front_end, "x", "x_lens")
+    _network(graph, network, features, steps, "log_probs")
+    graph.node("Identity", "log_probs_len", steps)
+    return graph.model(
+        "linnet_features",
+        {"x": (FLOAT, ("N", "T", front_end.mel.shape[1])), "x_lens": (INT64, ("N",))},
+        {
+            "log_probs": (FLOAT, ("N", "T_out", network.head.out_features)),
+            "log_probs_len": (INT64, ("N",)),
+        },
+        metadata,
+    )
+
+
+def _log_mel(graph: Graph, front_end: FrontEnd, power: str) -> str:
+    """Give the log-mel [N, T, mels] from the power spectrum."""
+    bins = torch.tensor(spectrum.bin_order(front_end.fft_samples))
+    # The spectrum holds a few bins twice: only the first of each counts.
+    first = torch.tensor([int(b) not in bins[:i].tolist() for i, b in enumerate(bins)])
+    mel = front_end.mel[bins.to(front_end.mel.device)].cpu() * first[:, None]
+    banks = graph.node("MatMul", "mel/banks", power, graph.constant("mel/filters", _numpy(mel)))
+    floored = graph.node("Max", "mel/floored", banks, graph.number(math.exp(LOG_FLOOR)))
+    return graph.node("Log", "mel/log_mel", floored)
+
+
+def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> tuple[str, str]:
+    """Give the network's input [N, T', features] and the steps of each clip from the log-mel."""
+    stack = front_end.stack
+    short = graph.node("Sub", "clip/short", graph.ints(stack), graph.size("clip/given", log_mel, 1))
+    missing = graph.node("Max", "clip/missing", short, graph.ints(0))
+    pads = graph.node("Concat", "clip/pads", graph.ints(0, 0, 0, 0), missing, graph.ints(0), axis=0)
+    floor = graph.number(LOG_FLOOR)
+    padded = graph.node("Pad", "clip/padded", log_mel, pads, floor)
+    positions = _positions(graph, padded)
+    inside = _inside(graph, "clip/inside", positions, frames)
+    clipped = graph.node("Where", "clip/clipped", inside, padded, floor)
+    enough = graph.node("Max", "clip/frames", frames, graph.ints(stack))
+    # The DCT is linear: the mean taken off before it does not swell the numbers that it rounds.
+    dct = graph.constant("cepstra/dct", _numpy(front_end.dct))
+    if front_end.normalisation == "training":
+        mean = front_end.dct.double() @ front_end.mean.double()
+        centre = graph.constant("cepstra/mean", _numpy(mean))
+        centred = graph.node("Sub", "cepstra/centred", clipped, centre)
+        cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
+        deviation = graph.constant("cepstra/deviation", _numpy(front_end.deviation))
+    else:
+        filled = _inside(graph, "clip/filled", positions, enough)
+        mask = graph.cast("cepstra/mask", filled, np.float32)
+        kept = graph.node("Mul", "cepstra/kept", clipped, mask)
+        difference = graph.node(
+            "Sub", "cepstra/difference", clipped, _mean(graph, "cepstra/mean", kept, enough)
+        )
+        centred = graph.node("Mul", "cepstra/centred", difference, mask)
+        cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
+        deviation = _deviation(graph, cepstra, enough)
+    normalised = graph.node("Div", "cepstra/normalised", cepstra, deviation)
+    steps = graph.node("Div", "clip/steps", enough, graph.ints(stack))
+    return _stacked(graph, front_end, normalised), steps
+
+
+def _positions(graph: Graph, log_mel: str) -> str:
+    """Number the frames of the batch, [1, T]."""
+    longest = graph.node("Squeeze", "clip/number", graph.size("clip/longest", log_mel, 1))
+    zero, one = graph.number(0, np.int64), graph.number(1, np.int64)
+    counted = graph.node("Range", "clip/counted", zero, longest, one)
+    return graph.node("Unsqueeze", "clip/positions", counted, graph.ints(0))
+
+
+def _inside(graph: Graph, name: str, positions: str, frames: str) -> str:
+    """Tell which frames belong to a clip, [N, T, 1]."""
+    lengths = graph.node("Unsqueeze", f"{name}_lengths", frames, graph.ints(1))
+    inside = graph.node("Less", f"{name}_flat", positions, lengths)
+    return graph.node("Unsqueeze", name, inside, graph.ints(2))
+
+
+def _mean(graph: Graph, name: str, values: str, frames: str) -> str:
+    """Give the mean over each clip's frames, [N, 1, width], of values that are 0 elsewhere."""
+    wide = graph.cast(f"{name}_float64", values, np.float64)
+    total = graph.node("ReduceSum", f"{name}_sum", wide, graph.ints(1), keepdims=1)
+    lengths = graph.node("Unsqueeze", f"{name}_frames", frames, graph.ints(1, 2))
+    count = graph.cast(f"{name}_count", lengths, np.float64)
+    exact = graph.node("Div", f"{name}_exact", total, count)
+    return graph.cast(name, exact, np.float32)
+
+
+def _deviation(graph: Graph, cepstra: str, frames: str) -> str:
+    """Give the deviation of each coefficient of centred cepstra, [N, 1, cepstra]."""
+    squares = graph.node("Mul", "cepstra/squares", cepstra, cepstra)
+    variance = _mean(graph, "cepstra/variance", squares, frames)
+    floored = graph.node("Add", "cepstra/floored", variance, graph.number(_VARIANCE_EPSILON))
+    return graph.node("Sqrt", "cepstra/deviation", floored)
+
+
+def _stacked(graph: Graph, front_end: FrontEnd, cepstra: str) -> str:
+    """Join ``stack`` frames to one step; an unfilled rest is dropped."""
+    if front_end.stack == 1:
+        return cepstra
+    frames, stack = graph.size("stack/frames", cepstra, 1), graph.ints(front_end.stack)
+    steps = graph.node("Div", "stack/steps", frames, stack)
+    end = graph.node("Mul", "stack/end", steps, stack)
+    whole = graph.node("Slice", "stack/whole", cepstra, graph.ints(0), end, graph.ints(1))
+    return graph.node("Reshape", "stack/stacked", whole, graph.ints(0, -1, front_end.features))
+
+
+def _network(graph: Graph, network: Network, features: str, steps: str, output: str) -> None:
+    """Add the recurrent layers and the head; ``output`` names the log-probabilities [N, T', V]."""
+    states = graph.node("Transpose", "network/steps_first", features, perm=[1, 0, 2])
+    for layer in range(network.recurrent.num_layers):
+        states = _layer(graph, network, layer, states, steps)
+    batch_first = graph.node("Transpose", "network/batch_first", states, perm=[1, 0, 2])
+    weight = graph.constant("head/weight", _numpy(network.head.weight.T))
+    product = graph.node("MatMul", "head/product", batch_first, weight)
+    bias = graph.constant("head/bias", _numpy(network.head.bias))
+    logits = graph.node("Add", "head/scores", product, bias)
+    graph.node("LogSoftmax", output, logits, axis=-1)
+
+
+def _layer(graph: Graph, network: Network, layer: int, source: str, steps: str) -> str:
+    """Add one recurrent layer, [T', N, width] to [T', N, directions x hidden]."""
+    forward = _direction(graph, network, f"layer_{layer}/forward", f"l{layer}", source)
+    if not network.recurrent.bidirectional:
+        return forward
+    name = f"layer_{layer}/backward"
+    turn = {"time_axis": 0, "batch_axis": 1}
+    reversed_ = graph.node("ReverseSequence", f"{name}/reversed", source, steps, **turn)
+    states = _direction(graph, network, name, f"l{layer}_reverse", reversed_)
+    backward = graph.node("ReverseSequence", f"{name}/restored", states, steps, **turn)
+    return graph.node("Concat", f"layer_{layer}/both", forward, backward, axis=2)
+
+
+def _direction(graph: Graph, network: Network, name: str, suffix: str, source: str) -> str:
+    """Add one direction of a layer; ``suffix`` is how torch names its weights."""
+    operator, order, attributes = _OPERATORS[str(network.settings["cell"])]
+
+    def weight(kind: str) -> Float32[np.ndarray, "..."]:
+        blocks = np.split(_numpy(getattr(network.recurrent, f"{kind}_{suffix}")), len(order))
+        return np.concatenate([blocks[i] for i in order])
+
+    biases = np.concatenate([weight("bias_ih"), weight("bias_hh")])
+    states = graph.node(
+        operator,
+        f"{name}/states",
+        source,
+        graph.constant(f"{name}/input_weight", weight("weight_ih")[None]),
+        graph.constant(f"{name}/state_weight", weight("weight_hh")[None]),
+        graph.constant(f"{name}/bias", biases[None]),
+        hidden_size=network.recurrent.hidden_size,
+        **attributes,
+    )
+    return graph.node("Squeeze", f"{name}/squeezed", states, graph.ints(1))
+
+
+def _numpy(tensor: Tensor) -> Float32[np.ndarray, "..."]:
+    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()

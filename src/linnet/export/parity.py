@@ -1,0 +1,284 @@
+"""The gate: a graph is let through only if it computes what its checkpoint computes.
+
+    clips, hard shapes -> checkpoint in float64 -+-> largest error, greedy tokens -> parity.json
+                       -> each graph            -+
+
+The checkpoint is computed in float64, because in float32 it is itself uncertain by more than the
+limit: pre-emphasis and quiet bands leave few of the digits. How far its own float32 arithmetic is
+from that is measured as well and stands in ``parity.json``.
+
+The limit is one of log-probabilities, absolute for likely tokens and relative below exp(-1): the
+score of a token at exp(-20) is a sum of large terms, and float32 keeps 7 digits of each.
+
+Every clip goes through each graph alone, and again in batches: of one length for the waveform
+graph, with junk (NaN among it) in the padding for the features graph.
+"""
+
+import copy
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from jaxtyping import Float, Float32, Int64
+
+from linnet.decode import greedy
+from linnet.errors import InputError, ParityError
+from linnet.frontend import FrontEnd
+from linnet.model import Network
+from linnet.runtime import FEATURES_GRAPH, WAVEFORM_GRAPH, session
+
+LIMIT = 1e-4
+LONGEST_S = 600.0
+BATCHES = (1, 2, 7)
+_PRIMES = (1009, 7919, 15013)
+_NOISE = 0.01
+
+Waveform = Float32[np.ndarray, " samples"]
+LogMel = Float32[np.ndarray, "frames mels"]
+LogProbs = Float[np.ndarray, "steps tokens"]
+
+
+def to_standard_error(line: str) -> None:
+    """Report progress."""
+    sys.stderr.write(f"{line}\n")
+
+
+class Reference:
+    """The checkpoint, one clip at a time, on the CPU.
+
+    Args:
+        front_end: copied, not changed.
+        network: the same.
+        precision: float64 to judge by, float32 to see what the checkpoint itself rounds.
+    """
+
+    def __init__(
+        self, front_end: FrontEnd, network: Network, precision: torch.dtype = torch.float64
+    ) -> None:
+        self._front_end = copy.deepcopy(front_end).to("cpu", precision).eval()
+        self._network = copy.deepcopy(network).to("cpu", precision).eval()
+        self._precision = precision
+        self.stack = front_end.stack
+
+    @torch.no_grad()
+    def log_mel(self, waveform: Waveform) -> LogMel:
+        """Give the log-mel as a host computes it: levelled if the front-end does so."""
+        samples = torch.tensor([len(waveform)])
+        values = torch.from_numpy(waveform).to(self._precision)[None]
+        levelled = self._front_end.level(values, samples)
+        return self._front_end.log_mel(levelled, samples)[0].float().numpy()
+
+    @torch.no_grad()
+    def from_waveform(self, waveform: Waveform) -> LogProbs:
+        """Give the log-probabilities of a clip."""
+        values = torch.from_numpy(waveform).to(self._precision)[None]
+        features, steps = self._front_end(values, torch.tensor([len(waveform)]))
+        return self._network(features, steps)[0].numpy()
+
+    @torch.no_grad()
+    def from_log_mel(self, log_mel: LogMel) -> LogProbs:
+        """Give the log-probabilities of a clip that starts as a log-mel."""
+        values = torch.from_numpy(log_mel).to(self._precision)[None]
+        features, steps = self._front_end.from_log_mel(values, torch.tensor([len(log_mel)]))
+        return self._network(features, steps)[0].numpy()
+
+
+@dataclass
+class Finding:
+    """What the comparisons of one graph came to."""
+
+    file: str
+    compared: int = 0
+    largest: float = 0.0
+    largest_difference: float = 0.0
+    where: str = ""
+    tied_steps: int = 0
+
+    def compare(self, clip: str, expected: LogProbs, got: LogProbs, *, real: bool) -> None:
+        """Hold one answer against the checkpoint's.
+
+        Raises:
+            ParityError: the shapes differ, the error is over the limit, or, on a real clip,
+                the greedy tokens differ. On an artificial one the two best tokens of a step can be
+                closer than the limit; such steps are counted.
+        """
+        if expected.shape != got.shape:
+            raise ParityError(
+                f"{self.file}: on {clip} the graph gives {got.shape[0]} steps of {got.shape[1]} "
+                f"tokens, the checkpoint {expected.shape[0]} of {expected.shape[1]}; "
+                "nothing was exported"
+            )
+        differences = np.abs(expected - got)
+        errors = differences / np.maximum(1.0, np.abs(expected))
+        error = float(errors.max())
+        if not error <= LIMIT:  # NaN is no number below the limit either
+            worst = np.unravel_index(errors.argmax(), errors.shape)
+            raise ParityError(
+                f"{self.file}: on {clip} the graph gives the log-probability {got[worst]:.6g} "
+                f"where the checkpoint gives {expected[worst]:.6g}, an error of {error:.3g}; the "
+                f"limit is {LIMIT:g}; nothing was exported"
+            )
+        ours, theirs = greedy(got).ids, greedy(expected).ids
+        if real and ours != theirs:
+            raise ParityError(
+                f"{self.file}: on {clip} the graph reads the tokens {list(ours)}, the checkpoint "
+                f"{list(theirs)}, with an error of {error:.3g} (the limit is {LIMIT:g}); nothing "
+                "was exported"
+            )
+        self.tied_steps += int((expected.argmax(1) != got.argmax(1)).sum())
+        self.compared += 1
+        self.largest_difference = max(self.largest_difference, float(differences.max()))
+        if not self.where or error > self.largest:
+            self.largest, self.where = error, clip
+
+    def record(self) -> dict[str, object]:
+        """Give what ``parity.json`` says about the comparisons."""
+        return {
+            "compared_with": "the checkpoint in float64",
+            "comparisons": self.compared,
+            "largest_error": self.largest,
+            "largest_error_at": self.where,
+            "largest_difference": self.largest_difference,
+            "greedy_tokens": "identical",
+            "tied_steps": self.tied_steps,
+        }
+
+
+def hard_shapes(
+    front_end: FrontEnd, clips: Sequence[Waveform], longest_s: float = LONGEST_S
+) -> dict[str, Waveform]:
+    """Give waveforms of awkward lengths and levels, made of ``clips``, each with a name."""
+    rate, window = front_end.sample_rate, front_end.window_samples
+    tape = np.concatenate(clips)
+    lengths = {0, 1, window - 1, window, window + 1, front_end.least_samples, *_PRIMES}
+    shapes = {f"{n} samples": np.resize(tape, n) for n in sorted(lengths)}
+    shapes["silence"] = np.zeros(rate, np.float32)
+    loudest = max(float(np.abs(tape).max()), 1e-9)
+    shapes["full-scale clipping"] = np.clip(np.resize(tape, rate) * (20.0 / loudest), -1.0, 1.0)
+    noise = np.random.default_rng(0).standard_normal(round(longest_s * rate), dtype=np.float32)
+    shapes[f"{longest_s:g} s"] = np.resize(tape, len(noise)) + np.float32(_NOISE) * noise
+    return {name: waveform.astype(np.float32) for name, waveform in shapes.items()}
+
+
+def check(
+    front_end: FrontEnd,
+    network: Network,
+    graphs: Mapping[str, onnx.ModelProto],
+    clips: Mapping[str, Waveform],
+    *,
+    longest_s: float = LONGEST_S,
+    say: Callable[[str], None] = to_standard_error,
+) -> dict[str, object]:
+    """Hold every graph against the checkpoint and give the content of ``parity.json``.
+
+    Args:
+        front_end: of the checkpoint.
+        network: of the checkpoint.
+        graphs: by file name: the waveform graph, the features graph.
+        clips: real recordings at the front-end's rate, by name.
+        longest_s: length of the longest artificial clip.
+        say: takes a line of progress.
+
+    Raises:
+        ParityError: a graph does not compute what the checkpoint computes.
+    """
+    if not any(len(waveform) for waveform in clips.values()):
+        raise InputError("the parity gate needs at least one real recording; none was given")
+    exact = Reference(front_end, network)
+    hard = hard_shapes(front_end, list(clips.values()), longest_s)
+    checks = {WAVEFORM_GRAPH: _check_waveforms, FEATURES_GRAPH: _check_features}
+    files: dict[str, object] = {}
+    for file, graph in graphs.items():
+        content = graph.SerializeToString(deterministic=True)
+        finding = Finding(file)
+        say(f"parity: {file}: {len(clips)} recordings and {len(hard)} hard shapes")
+        checks[file](exact, session(content, file), finding, clips, hard)
+        say(
+            f"parity: {file}: the largest error is {finding.largest:.2g}, on {finding.where} "
+            f"(limit {LIMIT:g})"
+        )
+        files[file] = {
+            "bytes": len(content),
+            "nodes": len(graph.graph.node),
+            **finding.record(),
+        }
+    rounded = Reference(front_end, network, torch.float32)
+    own = [np.abs(rounded.from_waveform(c) - exact.from_waveform(c)).max() for c in clips.values()]
+    return {
+        "limit": LIMIT,
+        "recordings": list(clips),
+        "hard_shapes": list(hard),
+        "batches": list(BATCHES),
+        "checkpoint_in_float32": {"largest_difference": float(max(own))},
+        "files": files,
+        "versions": {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
+    }
+
+
+def _check_waveforms(
+    exact: Reference,
+    graph: onnxruntime.InferenceSession,
+    finding: Finding,
+    clips: Mapping[str, Waveform],
+    hard: Mapping[str, Waveform],
+) -> None:
+    """Compare each clip alone, then batches of clips brought to one length."""
+    for name, waveform in {**clips, **hard}.items():
+        got = graph.run(None, {"x": waveform[None]})[0][0]
+        finding.compare(name, exact.from_waveform(waveform), got, real=name in clips)
+    names = list(clips)
+    longest = max(map(len, clips.values()))
+    expected: dict[str, LogProbs] = {}
+    for size in BATCHES:
+        rows = [names[i % len(names)] for i in range(size)]
+        batch = np.stack([np.resize(clips[name], longest) for name in rows])
+        answers = graph.run(None, {"x": batch})[0]
+        for name, waveform, got in zip(rows, batch, answers, strict=True):
+            if name not in expected:
+                expected[name] = exact.from_waveform(waveform)
+            finding.compare(f"{name} in a batch of {size}", expected[name], got, real=False)
+
+
+def _check_features(
+    exact: Reference,
+    graph: onnxruntime.InferenceSession,
+    finding: Finding,
+    clips: Mapping[str, Waveform],
+    hard: Mapping[str, Waveform],
+) -> None:
+    """Compare each clip's log-mel alone, then batches of clips of all lengths with junk between."""
+    log_mels = {name: exact.log_mel(waveform) for name, waveform in {**clips, **hard}.items()}
+    short = [f"{frames} frames" for frames in range(exact.stack + 2)]
+    longest = max(log_mels.values(), key=len)
+    log_mels |= {name: longest[:frames] for frames, name in enumerate(short)}
+    expected = {name: exact.from_log_mel(log_mel) for name, log_mel in log_mels.items()}
+    for name, log_mel in log_mels.items():
+        got, steps = graph.run(None, {"x": log_mel[None], "x_lens": np.array([len(log_mel)])})
+        finding.compare(name, expected[name], got[0, : steps[0]], real=name in clips)
+    # A recording, a short one, a recording, ...: every batch of more than one is ragged.
+    rows = [name for pair in zip(itertools.cycle(clips), short, strict=False) for name in pair]
+    for size in BATCHES:
+        chosen = [rows[i % len(rows)] for i in range(size)]
+        batch, lengths = _junk_padded([log_mels[name] for name in chosen])
+        answers, steps = graph.run(None, {"x": batch, "x_lens": lengths})
+        for name, got, count in zip(chosen, answers, steps, strict=True):
+            where = f"{name} in a batch of {size}, padded with junk"
+            finding.compare(where, expected[name], got[:count], real=False)
+
+
+def _junk_padded(
+    log_mels: Sequence[LogMel],
+) -> tuple[Float32[np.ndarray, "batch frames mels"], Int64[np.ndarray, " batch"]]:
+    """Join clips to a batch with junk, NaN among it, beyond each one's end."""
+    lengths = np.array([len(log_mel) for log_mel in log_mels])
+    shape = (len(log_mels), lengths.max() + 3, log_mels[0].shape[1])
+    batch = np.random.default_rng(0).normal(0.0, 1e4, shape).astype(np.float32)
+    batch[:, -1] = np.nan
+    for row, log_mel in zip(batch, log_mels, strict=True):
+        row[: len(log_mel)] = log_mel
+    return batch, lengths
