@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         missing = MissingExtraError(package, EXTRAS[package])
         return _fail(missing, missing.exit_status)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -25,8 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from linnet.errors import ConfigError
 
 _PASSED_ON = ("hydra.", "hydra/")
-# Settings that are paths, by the name under which the configuration has them.
-_PATHS = {"checkpoint": "checkpoint", "output": "output"}
+# Settings that are paths, by the name under which the configuration has them. A path of a model
+# goes by another name, because ``model`` is also a group of settings.
+_PATHS = {"checkpoint": "checkpoint", "output": "output", "model": "model.path"}
 
 
 def folder() -> Path:
@@ -61,7 +62,7 @@ def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: s
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{usage}\n{_choices(verb)}")
         return 0
-    argv = [_quoted(argument) for argument in argv]
+    argv = [_quoted(argument, verb) for argument in argv]
     check(verb, [argument for argument in argv if not argument.startswith("-")])
     # Hydra then raises what the task raises, and the command line says it in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -76,16 +77,24 @@ def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: s
     return 0
 
 
-def _quoted(argument: str) -> str:
-    """Let a path hold what Hydra's grammar would read as its own (=, spaces, commas).
-
-    ``model`` is also a group of settings, so the path of one goes by the name ``model.path``.
-    """
+def _quoted(argument: str, verb: str) -> str:
+    """Let a path hold what Hydra's grammar would read as its own (=, spaces, commas)."""
     key, _, value = argument.partition("=")
-    if key not in _PATHS or value[:1] in ("'", '"', ""):
+    if key not in _PATHS or value[:1] in ("'", '"', "") or (key == "model" and verb == "train"):
         return argument
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{_PATHS[key]}='{escaped}'"
+    return f"{_PATHS[key]}={literal(value)}"
+
+
+def literal(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    """Give ``value`` as Hydra's command line reads it."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(literal, value)) + "]"
+    return "null" if value is None else str(value).lower()
 
 
 def _choices(verb: str) -> str:
@@ -161,7 +170,7 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any 
     flat: dict[str, Any] = {prefix.removesuffix("."): node} if prefix else {}
     for key in map(str, node):
         try:
-            value = node[key]
+            value = None if OmegaConf.is_missing(node, key) else node[key]
         except OmegaConfBaseException as error:
             raise ConfigError(f"{prefix}{key}: {str(error).splitlines()[0]}") from error
         flat.update(_flat(value, f"{prefix}{key}."))

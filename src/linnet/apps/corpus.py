@@ -1,10 +1,20 @@
-"""The corpus that a configuration names, examined with its tokens and its frame arithmetic."""
+"""What the verbs share about corpora and models.
 
-from collections.abc import Sequence
+settings -> source -> examined corpus          what can be spelt and fits into its steps
+path -> model, record -> settings of its data  so that a model is judged on its own corpus
+"""
 
-from omegaconf import DictConfig
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from linnet import sources
+from omegaconf import DictConfig, OmegaConf
+
+from linnet import data, module, runtime, sources
+from linnet.apps import config
+from linnet.errors import InputError, ModelError
+from linnet.evaluation import Recogniser, Utterance
 from linnet.frontend import FrontEnd
 from linnet.text import Tokenizer
 
@@ -25,3 +35,69 @@ def examined(
         on_reject=settings.on_reject,
         allow_speaker_overlap=settings.allow_speaker_overlap,
     )
+
+
+def readable(settings: DictConfig, source: sources.Source, split: str) -> sources.Corpus:
+    """Examine ``split`` of ``source``: only whether its recordings can be read."""
+    return sources.examine(
+        source,
+        splits=(split,),
+        encode=None,
+        steps=None,
+        on_reject=settings.on_reject,
+        allow_speaker_overlap=settings.allow_speaker_overlap,
+    )
+
+
+def utterances(corpus: sources.Corpus, split: str) -> Iterator[Utterance]:
+    """Read the utterances of ``split``, one after the other."""
+    for cut in corpus.splits[split]:
+        speaker = cut.supervisions[0].speaker or ""
+        yield Utterance(cut.id, data.waveform_of(cut), data.text_of(cut), speaker)
+
+
+def load_model(path: Path) -> tuple[Recogniser, dict[str, Any]]:
+    """Load what is judged, a checkpoint or an exported model, and the record of its training.
+
+    Raises:
+        ModelError: it is neither.
+    """
+    if path.suffix == ".ckpt":
+        return module.load(path)
+    # As many threads as the checkpoint gets, so that the times compare.
+    model = runtime.load(path, threads=os.cpu_count() or 1)
+    return model, dict(model.description["record"])
+
+
+def with_recorded_data(argv: list[str], record: dict[str, Any]) -> list[str]:
+    """Put the settings of the corpus that a model was trained on before those of the command.
+
+    The record comes with a model from anywhere, so only Linnet's own sources are taken from it.
+
+    Raises:
+        ModelError: the record names no corpus of Linnet's.
+    """
+    if any(argument.startswith("data=") for argument in argv):
+        return argv
+    recorded = dict(record.get("settings", {}).get("data", {}))
+    target = str(recorded.pop("_target_", ""))
+    name = target.split(".")[-2] if target.count(".") > 1 else ""
+    option = config.folder() / "data" / f"{name}.yaml"
+    if not option.is_file() or OmegaConf.select(OmegaConf.load(option), "_target_") != target:
+        raise ModelError(
+            "the model does not say which corpus it was trained on; name one with data=..."
+        )
+    settings = [f"data.{key}={config.literal(value)}" for key, value in recorded.items()]
+    return [f"data={name}", *settings, *argv]
+
+
+def path_given(argv: list[str], key: str, verb: str) -> Path:
+    """Give the path that the command names with ``key=``.
+
+    Raises:
+        InputError: it names none.
+    """
+    given = [argument.partition("=")[2] for argument in argv if argument.startswith(f"{key}=")]
+    if not given or not given[-1]:
+        raise InputError(f"{key}=PATH is missing; see: linnet {verb} --help")
+    return Path(given[-1].strip("'\""))
