@@ -10,6 +10,7 @@ import difflib
 import importlib.resources
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -88,8 +89,9 @@ def _quoted(argument: str, verb: str) -> str:
 def literal(value: Any) -> str:  # noqa: ANN401 - any YAML value
     """Give ``value`` as Hydra's command line reads it."""
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        # A backslash is itself, except in front of a quote.
+        doubled = re.sub(r"\\+(?='|$)", lambda slashes: 2 * slashes[0], value)
+        return "'" + doubled.replace("'", "\\'") + "'"
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{literal(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
