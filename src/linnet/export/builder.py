@@ -41,7 +41,7 @@ class Graph:
             raise ValueError(f"the constant {name!r} is already there with other values")
         return name
 
-    def number(self, value: float, kind: type[np.generic] = np.float32) -> str:
+    def number(self, value: int | float, kind: type[np.generic] = np.float32) -> str:
         """Give a constant without axes."""
         return self.constant(f"{np.dtype(kind).name}/{value:.9g}", np.array(value, dtype=kind))
 

@@ -51,7 +51,7 @@ def export(
     tokenizer: Tokenizer,
     record: Mapping[str, Any],
     output: Path,
-    clips: Sequence[Float32[np.ndarray, " samples"]],
+    clips: Sequence[Float32[np.ndarray, " _samples"]],
     *,
     names: Sequence[str] | None = None,
     longest_s: float = parity.LONGEST_S,
@@ -80,6 +80,12 @@ def export(
     _check_parts(front_end, network, tokenizer)
     _check_place(output)
     described = describe(front_end, network, tokenizer, record)
+    try:
+        _json(described)
+    except (TypeError, ValueError) as error:
+        raise LinnetError(
+            f"the record of the training cannot be written as JSON: {error}"
+        ) from error
     names = [f"recording {i}" for i in range(len(clips))] if names is None else names
     with _beside(output) as folder:
         graphs = build(front_end, network, described)
@@ -151,6 +157,12 @@ def _check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) ->
             f"the tokenizer has {len(tokenizer.tokens)} tokens, the network {tokens}; they are of "
             "different checkpoints"
         )
+    for name, values in network.state_dict().items():
+        if not values.isfinite().all():
+            raise ModelError(
+                f"the checkpoint's {name} holds NaN or infinity; its training went astray: export "
+                "an earlier one"
+            )
 
 
 def _check_place(output: Path) -> None:

@@ -38,9 +38,10 @@ BATCHES = (1, 2, 7)
 _PRIMES = (1009, 7919, 15013)
 _NOISE = 0.01
 
-Waveform = Float32[np.ndarray, " samples"]
-LogMel = Float32[np.ndarray, "frames mels"]
-LogProbs = Float[np.ndarray, "steps tokens"]
+# An underscore: the clips of a collection have lengths of their own.
+Waveform = Float32[np.ndarray, " _samples"]
+LogMel = Float32[np.ndarray, "_frames mels"]
+LogProbs = Float[np.ndarray, "_steps _tokens"]
 
 
 def to_standard_error(line: str) -> None:
