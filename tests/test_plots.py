@@ -63,7 +63,7 @@ def test_right_cells_are_blue_and_mistakes_orange() -> None:
 
 def test_the_theme_is_the_colour_of_the_paper() -> None:
     matrix = np.eye(2, dtype=int)
-    assert pixels(plots.confusion(matrix, ["a", "b"]))[0, 0].tolist() == [255, 255, 255]
+    assert pixels(plots.confusion(matrix, ["a", "b"]))[0, 0].min() > 250
     dark = pixels(plots.confusion(matrix, ["a", "b"], theme="dark"))
     assert dark[0, 0].max() < 40
 

@@ -72,7 +72,7 @@ def render(report: Report) -> str:
                 "title": CONFUSIONS.get(name, name),
                 "picture": _confusion_picture(report, name),
                 "pairs": confusion.pairs(_PAIRS),
-                "wide": len(confusion.classes),
+                "classes": len(confusion.classes),
             }
             for name, confusion in report.confusion.items()
         ],
