@@ -260,7 +260,7 @@ def _strip(duration_s: float, height: float) -> Canvas:
 
 
 def _png(figure: Canvas) -> bytes:
-    """Render with a palette of 256 colours, which takes a quarter of the bytes and looks the same."""
+    """Render with a palette of 256 colours, a quarter of the bytes for the same look."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
