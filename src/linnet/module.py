@@ -30,6 +30,17 @@ from linnet.model import Network
 from linnet.text import Tokenizer, normalise, tokenizer
 
 FORMAT = 1
+# What reading a damaged pickle can raise, by the documentation of pickle and by trial.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 # Spreads the steps of one seed over the generator's space: seeds 0 and 1 share no step.
 _SEED_STRIDE = 1_000_003
 
@@ -109,10 +120,9 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
             f"{path}: refused, because it is damaged or holds objects that could run code; "
             f"expected a checkpoint of linnet train"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: no readable checkpoint ({str(error).splitlines()[0]})"
-        ) from error
+    except _UNREADABLE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path}: no readable checkpoint ({reason})") from error
     description = checkpoint.get("linnet") if isinstance(checkpoint, dict) else None
     if description is None:
         raise ModelError(f"{path}: a checkpoint, but not one that linnet train wrote")
@@ -121,10 +131,15 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
             f"{path}: checkpoint format {description['format']}, but this version of Linnet reads "
             f"format {FORMAT}; train it again or use the version that wrote it"
         )
-    model = recogniser(description)
     prefix = "recogniser."
     state = checkpoint["state_dict"]
-    model.load_state_dict({k.removeprefix(prefix): state[k] for k in state if k.startswith(prefix)})
+    weights = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
+    try:
+        model = recogniser(description)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: its weights and its description differ ({reason})") from error
     return model.eval(), description["record"]
 
 

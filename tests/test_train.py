@@ -1,0 +1,187 @@
+"""Training from the command line: it learns, it resumes, it says what is wrong."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from linnet.apps import main
+
+WORDS = "[left,happy,zero]"
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Settings of a corpus of 90 clips that espeak-ng speaks."""
+    pytest.importorskip("espeakng_loader")
+    return [
+        "data=synthetic",
+        f"data.root={tmp_path_factory.mktemp('spoken')}",
+        f"data.words={WORDS}",
+        "data.voices=[f2,f5,m1,m3,klatt,Andy,Annie,max]",
+        "data.clips_per_word={train:20,valid:4,test:6}",
+    ]
+
+
+def settings(corpus: list[str], run: Path, *more: str) -> list[str]:
+    small = ["model.layers=1", "model.hidden=24", "trainer=cpu", "batches.batch_cuts=12"]
+    return ["train", *corpus, *small, f"hydra.run.dir={run}", *more]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return checkpoint["state_dict"]
+
+
+def test_a_run_leaves_what_the_manual_says(
+    corpus: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(settings(corpus, run, "trainer.max_epochs=2", "seed=0")) == 0
+    assert capsys.readouterr().out == f"{run / 'checkpoints' / 'best.ckpt'}\n"
+    left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in left if name.startswith("tensorboard/events")}
+    assert events
+    assert left - events == {
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "config.yaml",
+        "metrics.csv",
+        "record.json",
+        "tensorboard/hparams.yaml",
+    }
+    record = json.loads((run / "record.json").read_text())
+    assert record["seed"] == 0
+    assert record["result"]["epochs"] == 2
+    assert len(record["manifest"]) == 64
+    assert record["settings"]["model"]["hidden"] == 24
+    assert set(record["versions"]) >= {"torch", "lightning", "lhotse"}
+    assert [row["epoch"] for row in rows(run)] == ["0", "1"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    corpus: list[str], tmp_path: Path
+) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        command = settings(corpus, tmp_path / name, "trainer.max_epochs=1", f"seed={seed}")
+        assert main(command) == 0
+    a, b, c = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
+    corpus: list[str], tmp_path: Path, stop: signal.Signals
+) -> None:
+    more = ["trainer.max_epochs=6", "augment=none"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert main(settings(corpus, whole, *more)) == 0
+    command = [sys.executable, "-m", "linnet", *settings(corpus, broken, *more)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (broken / "metrics.csv").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=60)
+    assert len(rows(broken)) < 6
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"go on with: linnet train resume=true hydra.run.dir={broken}" in said
+        assert "Traceback" not in said
+    assert main(["train", "resume=true", f"hydra.run.dir={broken}"]) == 0
+    resumed, uninterrupted = weights(broken), weights(whole)
+    assert all(torch.equal(resumed[key], uninterrupted[key]) for key in uninterrupted)
+    assert rows(broken) == rows(whole)
+    best = (weights(broken, "best"), weights(whole, "best"))
+    assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["resume=true"], "resume=true found no run in"),
+        (["model.hiden=3"], "did you mean 'model.hidden'?"),
+        (["optimizer.lr=fast"], "expected a number"),
+        (["model.layers=0"], "layers=0"),
+        (["tokenizer.alphabet=lefthapyz"], "each character once"),
+        (["tokenizer.alphabet=abcdefg"], "which the token set lacks"),
+        (["data.root=/dev/null/x"], "/dev/null/x"),
+        (["trainer=gpu"], "gpu"),
+    ],
+)
+def test_a_wrong_call_is_a_line_and_status_2(
+    corpus: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+) -> None:
+    if more == ["trainer=gpu"] and torch.cuda.is_available():
+        pytest.skip("here is a GPU")
+    run = tmp_path / "run"
+    assert main(settings(corpus, run, "trainer.max_epochs=1", *more)) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert not (run / "checkpoints").exists()
+
+
+def test_a_finished_run_is_not_overwritten(
+    corpus: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    command = settings(corpus, run, "trainer.max_epochs=1")
+    assert main(command) == 0
+    before = weights(run)
+    assert main(command) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main(["train", "resume=true", "seed=7", f"hydra.run.dir={run}"]) == 2
+    assert "leave out seed=7" in capsys.readouterr().err
+    assert all(torch.equal(value, before[key]) for key, value in weights(run).items())
+
+
+def test_training_early_stops_when_nothing_gets_better(corpus: list[str], tmp_path: Path) -> None:
+    more = ["trainer.max_epochs=30", "checkpoints.patience=2", "optimizer.lr=0.0"]
+    assert main(settings(corpus, tmp_path / "run", *more)) == 0
+    assert len(rows(tmp_path / "run")) == 3
+
+
+def test_cells_and_normalisations_train(corpus: list[str], tmp_path: Path) -> None:
+    for cell, normalisation in (("lstm", "training"), ("rnn", "utterance")):
+        run = tmp_path / cell
+        more = [f"model.cell={cell}", f"frontend.normalisation={normalisation}"]
+        assert main(settings(corpus, run, "trainer.max_epochs=1", "model.layers=2", *more)) == 0
+        changed = weights(run)["recogniser.front_end.mean"].any()
+        assert bool(changed) == (normalisation == "training")
+
+
+@pytest.mark.slow
+def test_a_small_network_learns_three_words(corpus: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    more = ["trainer.max_epochs=60", "model.hidden=48", "augment=none"]
+    assert main(settings(corpus, run, *more)) == 0
+    best = max(float(row["valid/accuracy"]) for row in rows(run))
+    assert best > 0.8
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_in_mixed_precision(corpus: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    more = ["trainer=gpu", "trainer.max_epochs=2"]
+    command = [argument for argument in settings(corpus, run, *more) if argument != "trainer=cpu"]
+    assert main(command) == 0
+    assert (run / "checkpoints" / "best.ckpt").stat().st_size > 0
