@@ -33,9 +33,8 @@ SUFFIXES = (
 KINDS = "WAV, FLAC, Ogg Vorbis, Opus or MP3"
 
 _BLOCK = 1 << 18  # frames decoded at once
-_MARGIN_S = (
-    0.1  # read on either side of a part, so that the resampling filter sees its surroundings
-)
+# Read on either side of a part, so that the resampling filter sees its surroundings.
+_MARGIN_S = 0.1
 _SLACK_S = 0.1  # by how much a part may reach over the end: labels are rounded
 _LOUDEST = 16.0  # a float file over this is in units of another scale, not a little too loud
 _UNKNOWN_LENGTH = 0x7FFF0000  # what a program that writes to a pipe puts where a length belongs
