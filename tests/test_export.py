@@ -181,7 +181,7 @@ def test_the_description_stands_in_the_folder_and_in_each_graph(tmp_path: Path) 
             "version": "1",
             "vocab_size": "12",
         }
-    assert described["subsampling"] == {"frames": 2, "seconds": 0.02}
+    assert described["subsampling"] == {"frames": 2, "samples": 320, "seconds": 0.02}
     assert described["tokenizer"] == {"kind": "characters", "tokens": TOKENIZER.tokens}
     assert described["record"] == RECORD
     assert described["keywords"] == {}

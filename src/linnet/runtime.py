@@ -77,7 +77,7 @@ class Model:
         self.name = name
         try:
             self.sample_rate = int(description["sample_rate"])
-            self._step_s = float(description["subsampling"]["seconds"])
+            self._step_samples = int(description["subsampling"]["samples"])
             symbols = description["tokenizer"]
             self.tokenizer = tokenizer(symbols["kind"], symbols["tokens"])
         except (KeyError, TypeError, ValueError, TextError) as error:
@@ -97,7 +97,7 @@ class Model:
 
     def seconds(self, step: int) -> float:
         """Give the time at which ``step`` starts."""
-        return step * self._step_s
+        return step * self._step_samples / self.sample_rate
 
     def log_probs(self, waveform: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "steps tokens"]:
         """Give the log-probabilities of the tokens at each step.

@@ -118,7 +118,11 @@ def describe(
         "sample_rate": front_end.sample_rate,
         "front_end": dict(front_end.settings),
         "network": dict(network.settings),
-        "subsampling": {"frames": front_end.stack, "seconds": front_end.seconds(1)},
+        "subsampling": {
+            "frames": front_end.stack,
+            "samples": front_end.stack * front_end.shift_samples,
+            "seconds": front_end.seconds(1),
+        },
         "tokenizer": {"kind": tokenizer.kind, "tokens": list(tokenizer.tokens)},
         "keywords": {},
         "record": dict(record),
