@@ -20,7 +20,7 @@ from rich.console import Console
 from linnet import decode, evaluation
 from linnet.errors import ConfigError, InputError, LinnetError, TextError
 from linnet.evaluation import SILENCE, UNKNOWN, Utterance
-from linnet.evaluation.commands import NONE, best_threshold
+from linnet.evaluation.commands import NONE, best_threshold, decide
 from linnet.metrics import proportion
 from linnet.text import Characters
 
@@ -126,7 +126,7 @@ def test_the_figures_are_those_of_each_utterance_by_hand(
     report: evaluation.Report, noisy: list[Utterance]
 ) -> None:
     recogniser = ToneRecogniser()
-    texts, closed, with_rejection = [], 0, 0
+    texts, closed, with_rejection, scores = [], 0, 0, {}
     assert report.threshold is not None
     for one in noisy:
         log_probs = recogniser.log_probs(one.waveform)
@@ -139,7 +139,8 @@ def test_the_figures_are_those_of_each_utterance_by_hand(
         best = max(likelihoods, key=likelihoods.__getitem__)
         closed += best == one.text
         surplus = likelihoods[best] - float(log_probs.astype(float).max(axis=1).sum())
-        decided = best if math.exp(min(surplus / len(best), 0)) >= report.threshold else None
+        scores[one.id] = math.exp(min(surplus / len(best), 0))
+        decided = best if scores[one.id] >= report.threshold else None
         decided = decided or (UNKNOWN if texts[-1] else SILENCE)
         expected = one.text if one.text in COMMANDS else UNKNOWN if one.text else SILENCE
         with_rejection += decided == expected
@@ -154,6 +155,8 @@ def test_the_figures_are_those_of_each_utterance_by_hand(
     assert report.counts["words"].deletions == theirs.deletions
     right = sum(a == b for a, b in zip(references, texts, strict=True))
     assert report.figures["sentence_accuracy"] == proportion(right, 64)
+    for mistake in report.worst:
+        assert mistake.score == pytest.approx(scores[mistake.id])
     # The noise is such that there is something to find.
     assert 0.5 < closed / 40 < 1
     assert 0.5 < with_rejection / 64 < 1
@@ -215,10 +218,18 @@ def test_no_threshold_is_better_than_the_fitted_one(clips: list[tuple[float, boo
     assert best_threshold(scores[order], taken[order], rejected[order]) == threshold
 
 
-def test_the_threshold_lies_in_the_middle_of_the_gap() -> None:
+def test_a_command_is_taken_from_the_threshold_on() -> None:
+    assert decide("go", 0.5, 0.5, silent=False) == "go"
+    assert decide("go", 0.4999, 0.5, silent=False) == UNKNOWN
+    assert decide("go", 0.4999, 0.5, silent=True) == SILENCE
+
+
+def test_the_threshold_lies_in_the_middle_of_the_widest_gap() -> None:
     scores = np.array([0.1, 0.2, 0.6, 0.9])
     is_command = np.array([False, False, True, True])
+    is_odd = np.array([False, True, False, True])
     assert best_threshold(scores, is_command, ~is_command) == pytest.approx(0.4)
+    assert best_threshold(np.array([0.1, 0.3, 0.4, 0.9]), is_odd, ~is_odd) == pytest.approx(0.65)
     with pytest.raises(InputError, match="clips of other words or of silence"):
         best_threshold(scores, is_command, np.zeros(4, bool))
 
@@ -280,7 +291,8 @@ def test_speakers_of_the_training_are_named_in_red(
     assert "1 of the 10 speakers judged here were also heard in training (speaker 3)" in warning
     assert 'class="warning" role="alert">1 of the 10' in (written / "report.html").read_text()
     assert "\x1b[1;31m1 of the 10 speakers" in printed(report)
-    found = evaluation.evaluate(ToneRecogniser(), choir(["go"]), training_speakers={"nobody", ""})
+    nameless = [Utterance("a", sing("go"), "go", "")]
+    found = evaluation.evaluate(ToneRecogniser(), nameless, training_speakers={"nobody", ""})
     assert found.warnings == ()
 
 

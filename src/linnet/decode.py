@@ -84,7 +84,7 @@ def beam(log_probs: Float[np.ndarray, "steps tokens"], width: int) -> Hypothesis
     if width == 1:
         return greedy(log_probs)
     scores = _checked(log_probs)
-    texts = _search(scores, width)
+    texts = [ids for ids, _ in _search(scores, width)]
     likelihoods = log_likelihoods(scores, texts)
     best = int(likelihoods.argmax())
     return dataclasses.replace(align(scores, texts[best]), score=float(likelihoods[best]))
@@ -285,8 +285,13 @@ class _Places:
     in_token: Float64[np.ndarray, " places"]
 
 
-def _search(scores: Float64[np.ndarray, "steps tokens"], width: int) -> list[tuple[int, ...]]:
-    """Give the texts that survive in a beam, the one that the best path spells among them."""
+def _search(
+    scores: Float64[np.ndarray, "steps tokens"], width: int
+) -> list[tuple[tuple[int, ...], float]]:
+    """Give the texts that survive in a beam, the one that the best path spells among them.
+
+    Each comes with the log-probability of those of its paths that the search has followed.
+    """
     prefixes = _Prefixes()
     places = _Places([_ROOT], np.zeros(1), np.full(1, _NEVER))
     kept, previous = _ROOT, BLANK_ID
@@ -296,7 +301,8 @@ def _search(scores: Float64[np.ndarray, "steps tokens"], width: int) -> list[tup
             kept = prefixes.child(kept, token)
         previous = token
         places = _advance(places, step_scores, prefixes, width, kept)
-    return [prefixes.spell(node) for node in places.nodes]
+    totals = np.logaddexp(places.in_blank, places.in_token).tolist()
+    return list(zip(map(prefixes.spell, places.nodes), totals, strict=True))
 
 
 def _advance(
