@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from linnet.augment import Gain, SpecAugment, WaveformAugment
+from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 
 
 def waveform_augment(**changes: Any) -> WaveformAugment:
     settings: dict[str, Any] = {
-        "speeds": [1.0],
+        "speed": [1.0, 1.0],
         "shift_s": 0.0,
         "noise_probability": 0.0,
         "snr_db": [10.0, 10.0],
@@ -35,7 +35,7 @@ def test_nothing_changes_when_all_is_off() -> None:
 
 def test_the_same_seed_gives_the_same_clips() -> None:
     augment = waveform_augment(
-        speeds=[0.9, 1.1], shift_s=0.1, noise_probability=0.5, snr_db=[0.0, 20.0]
+        speed=[0.9, 1.1], shift_s=0.1, noise_probability=0.5, snr_db=[0.0, 20.0]
     )
     augment.set_noise(torch.randn(40000))
     waveform, samples = clips()
@@ -87,7 +87,7 @@ def test_a_shift_moves_the_clip_and_fills_with_zeros() -> None:
 
 @pytest.mark.parametrize(("speed", "samples"), [(2.0, 4000), (0.8, 10000)])
 def test_speed_changes_length_and_pitch(speed: float, samples: int) -> None:
-    augment = waveform_augment(speeds=[speed])
+    augment = waveform_augment(speed=[speed, speed])
     tone = torch.sin(2 * torch.pi * 500 * torch.arange(8000) / 16000)[None]
     changed, lengths = augment(tone, torch.tensor([8000]))
     assert int(lengths) == samples
@@ -127,6 +127,20 @@ def test_masks_stay_inside_each_clip_and_take_its_mean() -> None:
     assert changed.float().mean() > 0.1
 
 
+def test_a_warp_stretches_the_mel_axis_of_each_clip() -> None:
+    channel = torch.arange(80.0)
+    log_mel = channel.expand(50, 3, 80)
+    torch.manual_seed(0)
+    warped = Warp(share=0.1)(log_mel)
+    # Where a channel holds its own number, the warp shows where each value came from.
+    factors = warped[:, 0, 50] / 50
+    assert 0.9 <= float(factors.min()) < 0.93
+    assert 1.07 < float(factors.max()) <= 1.1
+    expected = (channel * factors[:, None]).clamp(max=79.0)[:, None].expand(50, 3, 80)
+    torch.testing.assert_close(warped, expected, atol=1e-3, rtol=0)
+    assert torch.equal(Warp(share=0.0)(log_mel), log_mel)
+
+
 def test_no_masks_change_nothing() -> None:
     augment = SpecAugment(
         frequency_masks=0, frequency_width=0, time_masks=0, time_width=0, time_share=0.0
@@ -136,5 +150,5 @@ def test_no_masks_change_nothing() -> None:
 
 
 def test_a_speed_of_0_is_refused() -> None:
-    with pytest.raises(ValueError, match="must all be above 0"):
-        waveform_augment(speeds=[0.0])
+    with pytest.raises(ValueError, match="must be above 0"):
+        waveform_augment(speed=[0.0, 1.0])

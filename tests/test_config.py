@@ -50,7 +50,7 @@ def test_every_verb_composes_without_a_word(verb: str) -> None:
         ("model.layers=2.5", "expected a whole number like 3, got a number"),
         ("model.layers=2,many", "expected a whole number like 3, got a text"),
         ("model.bidirectional=1", "expected true or false like True, got a whole number"),
-        ("augment.waveform.speeds=1", "expected a list like"),
+        ("augment.waveform.speed=1", "expected a list like"),
         ("seed=", "seed=: expected a whole number"),
         ("model.layers", "write key=value"),
         ("~model.cel", "there is no such setting"),

@@ -1,6 +1,6 @@
 """Augmentation, batched on the device: what training changes so that the network learns the word.
 
-    waveform -> speed -> time shift -> noise at a drawn SNR -> gain -> log-mel -> masks
+    waveform -> speed -> time shift -> noise at a drawn SNR -> gain -> log-mel -> warp -> masks
 
 Every clip of a batch draws its own values (the speed is drawn once a batch, so that one resampling
 serves all). Random numbers come from torch's global generator, which training seeds for each step.
@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torchaudio import functional
 
-Range = tuple[float, float]
 _SILENCE = 1e-8
 
 
@@ -30,7 +29,7 @@ class WaveformAugment(nn.Module):
     """Speed, time shift and background noise.
 
     Args:
-        speeds: factors of which each batch draws one; 1 leaves it as it is.
+        speed: range of the factor that each batch draws, to a percent; 1 leaves it as it is.
         shift_s: largest time shift to either side; what leaves the clip is lost, zeros come in.
         noise_probability: share of the clips that get noise.
         snr_db: range of the signal-to-noise ratio, drawn evenly in dB.
@@ -41,16 +40,16 @@ class WaveformAugment(nn.Module):
     def __init__(
         self,
         *,
-        speeds: Sequence[float],
+        speed: Sequence[float],
         shift_s: float,
         noise_probability: float,
         snr_db: Sequence[float],
         sample_rate: int,
     ) -> None:
         super().__init__()
-        if any(speed <= 0 for speed in speeds):
-            raise ValueError(f"augment: speeds={list(speeds)} must all be above 0")
-        self.speeds = list(speeds)
+        if min(speed) <= 0:
+            raise ValueError(f"augment: speed={list(speed)} must be above 0")
+        self.speed = speed
         self.shift_samples = round(shift_s * sample_rate)
         self.noise_probability = noise_probability
         self.snr_db = snr_db
@@ -71,13 +70,10 @@ class WaveformAugment(nn.Module):
     def _speed(
         self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch longer"], Int[Tensor, " batch"]]:
-        if not self.speeds:
-            return waveform, samples
-        speed = self.speeds[int(torch.randint(len(self.speeds), (1,)))]
-        if speed == 1:
-            return waveform, samples
         # Played faster is the same as recorded at a lower rate; a percent is fine enough.
-        hundredths = round(100 * speed)
+        hundredths = round(100 * float(_uniform(1, self.speed, torch.device("cpu"))))
+        if hundredths == 100:
+            return waveform, samples
         changed = functional.resample(waveform, hundredths, 100)
         return changed, (samples * 100 // hundredths).clamp(max=changed.shape[1])
 
@@ -133,6 +129,35 @@ class Gain(nn.Module):
         gain = 10 ** (_uniform(batch, self.gain_db, device) / 20)
         chosen = _chosen(batch, self.probability, device)
         return waveform * torch.where(chosen, gain, torch.ones_like(gain))[:, None]
+
+
+class Warp(nn.Module):
+    """Vocal tract length perturbation (Jaitly and Hinton 2013): another speaker says the same.
+
+    Each clip draws a factor by which its mel channels are stretched; this differs from the paper in
+    that the mel scale is stretched, not the frequency below a corner.
+
+    Args:
+        share: largest change of the factor from 1.
+    """
+
+    def __init__(self, *, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(
+        self, log_mel: Float[Tensor, "batch frames mels"]
+    ) -> Float[Tensor, "batch frames mels"]:
+        """Give the log-mel, stretched or compressed; the highest channel fills what is missing."""
+        if self.share == 0:
+            return log_mel
+        batch, frames, mels = log_mel.shape
+        factor = _uniform(batch, (1 - self.share, 1 + self.share), log_mel.device)[:, None]
+        place = (torch.arange(mels, device=log_mel.device) * factor).clamp(max=mels - 1)
+        below = place.floor().clamp(max=mels - 2)
+        weight = (place - below)[:, None]
+        left = below.long()[:, None].expand(batch, frames, mels)
+        return torch.lerp(log_mel.gather(2, left), log_mel.gather(2, left + 1), weight)
 
 
 class SpecAugment(nn.Module):

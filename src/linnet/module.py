@@ -1,6 +1,6 @@
 """Training: front-end, network and CTC loss as one LightningModule, and the checkpoints it leaves.
 
-    waveform -> augment -> log-mel -> masks -> cepstra -> network -> CTC loss -> AdamW, one cycle
+    waveform -> augment -> log-mel -> augment -> cepstra -> network -> CTC loss -> AdamW, one cycle
 
 A checkpoint holds plain values and tensors only (``weights_only=True`` loads it): under ``linnet``
 the constructor arguments of front-end and network and the tokens, so that using it needs no
@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from linnet import decode, metrics
-from linnet.augment import Gain, SpecAugment, WaveformAugment
+from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch
 from linnet.errors import LinnetError, ModelError
 from linnet.frontend import FrontEnd
@@ -177,6 +177,7 @@ class Training(lightning.LightningModule):
         model: what is trained.
         waveform_augment: changes waveforms before their level is normalised.
         gain: changes the level after that.
+        warp: stretches the mel axis.
         spec_augment: masks the log-mel.
         optimizer: makes the optimizer of the parameters.
         warmup: share of all steps in which the learning rate rises (one-cycle, Smith 2018).
@@ -190,6 +191,7 @@ class Training(lightning.LightningModule):
         model: Recogniser,
         waveform_augment: WaveformAugment,
         gain: Gain,
+        warp: Warp,
         spec_augment: SpecAugment,
         optimizer: Callable[..., torch.optim.Optimizer],
         warmup: float,
@@ -200,6 +202,7 @@ class Training(lightning.LightningModule):
         self.recogniser = model
         self.waveform_augment = waveform_augment
         self.gain = gain
+        self.warp = warp
         self.spec_augment = spec_augment
         self._optimizer = optimizer
         self._warmup = warmup
@@ -231,7 +234,8 @@ class Training(lightning.LightningModule):
         waveform, samples = self.waveform_augment(batch.waveform, batch.samples)
         levelled = self.gain(model.front_end.level(waveform, samples))
         frames = model.front_end.frames(samples)
-        log_mel = self.spec_augment(model.front_end.log_mel(levelled, samples), frames)
+        log_mel = self.warp(model.front_end.log_mel(levelled, samples))
+        log_mel = self.spec_augment(log_mel, frames)
         features, steps = model.front_end.from_log_mel(log_mel, frames)
         loss = self._loss(model.network(features, steps), steps, batch)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(samples))

@@ -26,6 +26,8 @@ that it was trained on, or on another one; writes report.json and report.html.
   linnet evaluate model=MODEL split=valid beam=8
 """
 
+_MOST_COMMANDS = 100
+
 
 def main(argv: list[str]) -> int:
     """Run ``linnet evaluate``."""
@@ -42,7 +44,7 @@ def _evaluate(settings: DictConfig) -> None:
     model, record = corpus.load_model(path)
     source: sources.Source = instantiate(settings.data)
     examined = corpus.readable(settings.examine, source, settings.split)
-    commands = _commands(settings)
+    commands = _commands(settings, source)
     cuts = examined.splits[settings.split]
     report = evaluation.evaluate(
         model,
@@ -63,12 +65,19 @@ def _evaluate(settings: DictConfig) -> None:
     console.print(f"report: {output / 'report.html'}", soft_wrap=True)
 
 
-def _commands(settings: DictConfig) -> list[str]:
-    """Give the closed set: the words named, or those that the corpus is limited to."""
+def _commands(settings: DictConfig, source: sources.Source) -> list[str]:
+    """Give the closed set: the words named, those that the corpus is limited to, or all it has.
+
+    A corpus with longer texts, or with more words than a list of commands has, is no closed set.
+    """
     words = settings.commands
     if words is None:
         words = settings.data.get("words")
-    return [normalise(word) for word in words or []]
+    if words is None:
+        words = sorted({clip.text for clip in source.clips()} - {""})
+        if len(words) > _MOST_COMMANDS or any(" " in word for word in words):
+            return []
+    return [normalise(word) for word in words]
 
 
 def _threshold(

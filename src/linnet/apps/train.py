@@ -139,6 +139,7 @@ def _assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, An
         model=Recogniser(front_end, network, tokens),
         waveform_augment=instantiate(settings.augment.waveform),
         gain=instantiate(settings.augment.gain),
+        warp=instantiate(settings.augment.warp),
         spec_augment=instantiate(settings.augment.spec),
         optimizer=instantiate(settings.optimizer),
         warmup=settings.schedule.warmup,
