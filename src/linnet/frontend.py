@@ -214,7 +214,8 @@ class FrontEnd(nn.Module):
             return levelled
         count = samples.clamp(min=1)[:, None]
         # In float64 the sums do not depend on how much padding they run over.
-        exact = levelled.double()
+        # A copy even of float64, for the squares are taken in place.
+        exact = levelled.to(torch.float64, copy=True)
         mean = exact.sum(1, keepdim=True) / count
         power = exact.square_().sum(1, keepdim=True) / count
         variance = (power - mean.square()).clamp(min=0.0)
