@@ -137,6 +137,28 @@ def test_a_wav_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path, lengt
     np.testing.assert_array_equal(audio.read(io.BytesIO(bytes(content))), audio.read(path))
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100])
+def test_a_variable_rate_mp3_without_its_length_is_refused_and_a_constant_one_read(
+    tmp_path: Path, sample_rate: int
+) -> None:
+    # Silence and then noise: the first frame says nothing about the rest.
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * sample_rate)
+    waveform = np.append(np.zeros(2 * sample_rate), noise)
+    for mode, lost in (("CONSTANT", False), ("VARIABLE", True)):
+        path = tmp_path / f"{mode}.mp3"
+        soundfile.write(path, waveform, sample_rate, bitrate_mode=mode, compression_level=0.5)
+        whole = audio.read(path)
+        content = path.read_bytes()
+        path.write_bytes(content[content.find(content[:2], 4) :])  # without its header frame
+        if lost:
+            with pytest.raises(
+                AudioError, match=r"not state its length; it was taken for \d+ samp"
+            ):
+                audio.read(path)
+        else:
+            assert 0 <= len(audio.read(path)) - len(whole) < 16000 * 4 * 1152 / sample_rate
+
+
 def test_a_named_pipe_is_read_like_a_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", tone(16000), 16000)
     pipe = tmp_path / "pipe"
