@@ -294,6 +294,7 @@ def test_speakers_of_the_training_are_named_in_red(
     nameless = [Utterance("a", sing("go"), "go", "")]
     found = evaluation.evaluate(ToneRecogniser(), nameless, training_speakers={"nobody", ""})
     assert found.warnings == ()
+    assert found.speakers == 0
 
 
 def test_the_table_shows_every_figure(report: evaluation.Report) -> None:

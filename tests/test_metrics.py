@@ -124,6 +124,13 @@ def test_speakers_who_are_alike_widen_the_interval() -> None:
     assert few_speakers.high == pytest.approx(by_word.high, abs=0.005)
 
 
+def test_utterances_without_a_speaker_stand_alone() -> None:
+    counts = [Counts(substitutions=1) if i < 20 else Counts(hits=1) for i in range(100)]
+    named = error_rate(counts, [f"{i:03}" for i in range(100)])
+    nameless = error_rate(counts, [""] * 100)
+    assert (nameless.low, nameless.high) == pytest.approx((named.low, named.high), abs=0.02)
+
+
 def test_the_same_counts_give_the_same_interval() -> None:
     counts = [Counts(hits=i % 3, substitutions=i % 2, insertions=i % 5 == 0) for i in range(40)]
     speakers = [str(i % 9) for i in range(40)]

@@ -102,7 +102,7 @@ def error_rate(counts: Sequence[Counts], groups: Sequence[str], *, seed: int = 0
 
     Args:
         counts: one an utterance.
-        groups: the speaker of each utterance.
+        groups: the speaker of each utterance; one without a speaker ("") stands alone.
         seed: of the drawing.
 
     Raises:
@@ -113,7 +113,8 @@ def error_rate(counts: Sequence[Counts], groups: Sequence[str], *, seed: int = 0
         raise InputError(
             f"an error rate needs at least one word in the references; all {len(counts)} are empty"
         )
-    names, members = np.unique(np.array(groups), return_inverse=True)
+    units = [("speaker", g) if g else ("utterance", str(i)) for i, g in enumerate(groups)]
+    names, members = np.unique(np.array(units), axis=0, return_inverse=True)
     if len(names) < _FEWEST_GROUPS:
         members = np.arange(len(counts))
     errors = np.bincount(members, [c.errors for c in counts])

@@ -152,7 +152,7 @@ def evaluate(
     if not judgements:
         raise InputError("there is no utterance to judge; name a split that holds some")
     figures, confusion, notes = _closed_set(judgements, chosen, threshold)
-    speakers = {judgement.speaker for judgement in judgements}
+    speakers = {judgement.speaker for judgement in judgements} - {""}
     return Report(
         figures=_transcription(judgements) | figures,
         counts={
@@ -332,8 +332,8 @@ def _confusion(pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> Conf
 
 
 def _overlap(speakers: Set[str], training_speakers: Set[str] | None) -> tuple[str, ...]:
-    """Warn of speakers whom the recogniser has heard; a speaker without a name is nobody."""
-    known = sorted((speakers & (training_speakers or set())) - {""})
+    """Warn of speakers whom the recogniser has heard."""
+    known = sorted(speakers & (training_speakers or set()))
     if not known:
         return ()
     named = ", ".join(known[:_NAMED_SPEAKERS]) + (", ..." if len(known) > _NAMED_SPEAKERS else "")
