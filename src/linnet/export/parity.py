@@ -17,17 +17,19 @@ graph, with junk (NaN among it) in the padding for the features graph.
 import copy
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float
 
 from linnet.decode import greedy
-from linnet.errors import InputError, ParityError
+from linnet.errors import ParityError
+from linnet.export import shapes
+from linnet.export.shapes import LogMel, Waveform
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import FEATURES_GRAPH, WAVEFORM_GRAPH, session
@@ -35,12 +37,7 @@ from linnet.runtime import FEATURES_GRAPH, WAVEFORM_GRAPH, session
 LIMIT = 1e-4
 LONGEST_S = 600.0
 BATCHES = (1, 2, 7)
-_PRIMES = (1009, 7919, 15013)
-_NOISE = 0.01
 
-# An underscore: the clips of a collection have lengths of their own.
-Waveform = Float32[np.ndarray, " _samples"]
-LogMel = Float32[np.ndarray, "_frames mels"]
 LogProbs = Float[np.ndarray, "_steps _tokens"]
 
 
@@ -70,37 +67,38 @@ class Reference:
     def log_mel(self, waveform: Waveform) -> LogMel:
         """Give the log-mel as a host computes it: levelled if the front-end does so."""
         samples = torch.tensor([len(waveform)])
-        values = torch.from_numpy(waveform).to(self._precision)[None]
+        values = torch.tensor(waveform, dtype=self._precision)[None]
         levelled = self._front_end.level(values, samples)
         return self._front_end.log_mel(levelled, samples)[0].float().numpy()
 
     @torch.no_grad()
     def from_waveform(self, waveform: Waveform) -> LogProbs:
         """Give the log-probabilities of a clip."""
-        values = torch.from_numpy(waveform).to(self._precision)[None]
+        values = torch.tensor(waveform, dtype=self._precision)[None]
         features, steps = self._front_end(values, torch.tensor([len(waveform)]))
         return self._network(features, steps)[0].numpy()
 
     @torch.no_grad()
     def from_log_mel(self, log_mel: LogMel) -> LogProbs:
         """Give the log-probabilities of a clip that starts as a log-mel."""
-        values = torch.from_numpy(log_mel).to(self._precision)[None]
+        values = torch.tensor(log_mel, dtype=self._precision)[None]
         features, steps = self._front_end.from_log_mel(values, torch.tensor([len(log_mel)]))
         return self._network(features, steps)[0].numpy()
 
 
 @dataclass
 class Finding:
-    """What the comparisons of one graph came to."""
+    """What the comparisons of one graph came to; ``real`` names the real recordings."""
 
     file: str
+    real: frozenset[str]
     compared: int = 0
     largest: float = 0.0
     largest_difference: float = 0.0
     where: str = ""
     tied_steps: int = 0
 
-    def compare(self, clip: str, expected: LogProbs, got: LogProbs, *, real: bool) -> None:
+    def compare(self, clip: str, expected: LogProbs, got: LogProbs) -> None:
         """Hold one answer against the checkpoint's.
 
         Raises:
@@ -125,7 +123,7 @@ class Finding:
                 f"limit is {LIMIT:g}; nothing was exported"
             )
         ours, theirs = greedy(got).ids, greedy(expected).ids
-        if real and ours != theirs:
+        if clip in self.real and ours != theirs:
             raise ParityError(
                 f"{self.file}: on {clip} the graph reads the tokens {list(ours)}, the checkpoint "
                 f"{list(theirs)}, with an error of {error:.3g} (the limit is {LIMIT:g}); nothing "
@@ -150,22 +148,6 @@ class Finding:
         }
 
 
-def hard_shapes(
-    front_end: FrontEnd, clips: Sequence[Waveform], longest_s: float = LONGEST_S
-) -> dict[str, Waveform]:
-    """Give waveforms of awkward lengths and levels, made of ``clips``, each with a name."""
-    rate, window = front_end.sample_rate, front_end.window_samples
-    tape = np.concatenate(clips)
-    lengths = {0, 1, window - 1, window, window + 1, front_end.least_samples, *_PRIMES}
-    shapes = {f"{n} samples": np.resize(tape, n) for n in sorted(lengths)}
-    shapes["silence"] = np.zeros(rate, np.float32)
-    loudest = max(float(np.abs(tape).max()), 1e-9)
-    shapes["full-scale clipping"] = np.clip(np.resize(tape, rate) * (20.0 / loudest), -1.0, 1.0)
-    noise = np.random.default_rng(0).standard_normal(round(longest_s * rate), dtype=np.float32)
-    shapes[f"{longest_s:g} s"] = np.resize(tape, len(noise)) + np.float32(_NOISE) * noise
-    return {name: waveform.astype(np.float32) for name, waveform in shapes.items()}
-
-
 def check(
     front_end: FrontEnd,
     network: Network,
@@ -181,38 +163,36 @@ def check(
         front_end: of the checkpoint.
         network: of the checkpoint.
         graphs: by file name: the waveform graph, the features graph.
-        clips: real recordings at the front-end's rate, by name.
+        clips: real recordings at the front-end's rate, by name; without any, glides in noise take
+            their place, which try the graph less than speech does.
         longest_s: length of the longest artificial clip.
         say: takes a line of progress.
 
     Raises:
         ParityError: a graph does not compute what the checkpoint computes.
     """
-    if not any(len(waveform) for waveform in clips.values()):
-        raise InputError("the parity gate needs at least one real recording; none was given")
     exact = Reference(front_end, network)
-    hard = hard_shapes(front_end, list(clips.values()), longest_s)
+    real = {name: clip for name, clip in clips.items() if len(clip)}
+    sound = real or shapes.glides(front_end.sample_rate)
+    hard = shapes.hard(front_end, list(sound.values()), longest_s)
     checks = {WAVEFORM_GRAPH: _check_waveforms, FEATURES_GRAPH: _check_features}
     files: dict[str, object] = {}
     for file, graph in graphs.items():
         content = graph.SerializeToString(deterministic=True)
-        finding = Finding(file)
-        say(f"parity: {file}: {len(clips)} recordings and {len(hard)} hard shapes")
-        checks[file](exact, session(content, file), finding, clips, hard)
+        finding = Finding(file, frozenset(real))
+        say(f"parity: {file}: {len(real)} recordings and {len(hard)} hard shapes")
+        checks[file](exact, session(content, file), finding, sound, hard)
         say(
             f"parity: {file}: the largest error is {finding.largest:.2g}, on {finding.where} "
             f"(limit {LIMIT:g})"
         )
-        files[file] = {
-            "bytes": len(content),
-            "nodes": len(graph.graph.node),
-            **finding.record(),
-        }
+        size = {"bytes": len(content), "nodes": len(graph.graph.node)}
+        files[file] = {**size, **finding.record()}
     rounded = Reference(front_end, network, torch.float32)
-    own = [np.abs(rounded.from_waveform(c) - exact.from_waveform(c)).max() for c in clips.values()]
+    own = [np.abs(rounded.from_waveform(c) - exact.from_waveform(c)).max() for c in sound.values()]
     return {
         "limit": LIMIT,
-        "recordings": list(clips),
+        "recordings": list(real),
         "hard_shapes": list(hard),
         "batches": list(BATCHES),
         "checkpoint_in_float32": {"largest_difference": float(max(own))},
@@ -225,61 +205,48 @@ def _check_waveforms(
     exact: Reference,
     graph: onnxruntime.InferenceSession,
     finding: Finding,
-    clips: Mapping[str, Waveform],
+    sound: Mapping[str, Waveform],
     hard: Mapping[str, Waveform],
 ) -> None:
     """Compare each clip alone, then batches of clips brought to one length."""
-    for name, waveform in {**clips, **hard}.items():
+    for name, waveform in {**sound, **hard}.items():
         got = graph.run(None, {"x": waveform[None]})[0][0]
-        finding.compare(name, exact.from_waveform(waveform), got, real=name in clips)
-    names = list(clips)
-    longest = max(map(len, clips.values()))
+        finding.compare(name, exact.from_waveform(waveform), got)
+    names = list(sound)
+    longest = max(map(len, sound.values()))
     expected: dict[str, LogProbs] = {}
     for size in BATCHES:
         rows = [names[i % len(names)] for i in range(size)]
-        batch = np.stack([np.resize(clips[name], longest) for name in rows])
+        batch = np.stack([np.resize(sound[name], longest) for name in rows])
         answers = graph.run(None, {"x": batch})[0]
         for name, waveform, got in zip(rows, batch, answers, strict=True):
             if name not in expected:
                 expected[name] = exact.from_waveform(waveform)
-            finding.compare(f"{name} in a batch of {size}", expected[name], got, real=False)
+            finding.compare(f"{name} in a batch of {size}", expected[name], got)
 
 
 def _check_features(
     exact: Reference,
     graph: onnxruntime.InferenceSession,
     finding: Finding,
-    clips: Mapping[str, Waveform],
+    sound: Mapping[str, Waveform],
     hard: Mapping[str, Waveform],
 ) -> None:
     """Compare each clip's log-mel alone, then batches of clips of all lengths with junk between."""
-    log_mels = {name: exact.log_mel(waveform) for name, waveform in {**clips, **hard}.items()}
+    log_mels = {name: exact.log_mel(waveform) for name, waveform in {**sound, **hard}.items()}
     short = [f"{frames} frames" for frames in range(exact.stack + 2)]
     longest = max(log_mels.values(), key=len)
     log_mels |= {name: longest[:frames] for frames, name in enumerate(short)}
     expected = {name: exact.from_log_mel(log_mel) for name, log_mel in log_mels.items()}
     for name, log_mel in log_mels.items():
         got, steps = graph.run(None, {"x": log_mel[None], "x_lens": np.array([len(log_mel)])})
-        finding.compare(name, expected[name], got[0, : steps[0]], real=name in clips)
+        finding.compare(name, expected[name], got[0, : steps[0]])
     # A recording, a short one, a recording, ...: every batch of more than one is ragged.
-    rows = [name for pair in zip(itertools.cycle(clips), short, strict=False) for name in pair]
+    rows = [name for pair in zip(itertools.cycle(sound), short, strict=False) for name in pair]
     for size in BATCHES:
         chosen = [rows[i % len(rows)] for i in range(size)]
-        batch, lengths = _junk_padded([log_mels[name] for name in chosen])
+        batch, lengths = shapes.junk_padded([log_mels[name] for name in chosen])
         answers, steps = graph.run(None, {"x": batch, "x_lens": lengths})
         for name, got, count in zip(chosen, answers, steps, strict=True):
             where = f"{name} in a batch of {size}, padded with junk"
-            finding.compare(where, expected[name], got[:count], real=False)
-
-
-def _junk_padded(
-    log_mels: Sequence[LogMel],
-) -> tuple[Float32[np.ndarray, "batch frames mels"], Int64[np.ndarray, " batch"]]:
-    """Join clips to a batch with junk, NaN among it, beyond each one's end."""
-    lengths = np.array([len(log_mel) for log_mel in log_mels])
-    shape = (len(log_mels), lengths.max() + 3, log_mels[0].shape[1])
-    batch = np.random.default_rng(0).normal(0.0, 1e4, shape).astype(np.float32)
-    batch[:, -1] = np.nan
-    for row, log_mel in zip(batch, log_mels, strict=True):
-        row[: len(log_mel)] = log_mel
-    return batch, lengths
+            finding.compare(where, expected[name], got[:count])
