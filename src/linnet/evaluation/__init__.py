@@ -1,7 +1,7 @@
 """Judging: a recogniser and utterances in, a report out.
 
     Utterance (waveform, text, speaker)
-        -> judging.judge       posteriors once an utterance -> text, confidence, best command
+        -> hearing.hear        posteriors once an utterance -> text, confidence, best command
         -> judging.evaluate    figures with intervals, confusion, the worst -> Report
         -> writing.write       report.json, and report.html with its pictures inside (page.py)
            terminal.table      the same figures for the terminal
@@ -12,12 +12,8 @@ another word or for silence stands in ``commands.py``.
 """
 
 from linnet.evaluation.commands import SILENCE, UNKNOWN
-from linnet.evaluation.judging import (
-    Recogniser,
-    Utterance,
-    evaluate,
-    fit_rejection_threshold,
-)
+from linnet.evaluation.hearing import Recogniser, Utterance
+from linnet.evaluation.judging import evaluate, fit_rejection_threshold
 from linnet.evaluation.report import Report
 from linnet.evaluation.terminal import progress, table
 from linnet.evaluation.writing import write

@@ -1,113 +1,23 @@
-"""From posteriors to verdicts: each utterance is heard once and judged in every way from that.
+"""From what was heard to a report: each utterance is judged in every way from one hearing.
 
-Utterance -> log_probs -> text and confidence, best command and its score -> Judgement
-Judgements -> figures with intervals, confusion matrices -> Report
+Heard -> figures with intervals, confusion matrices -> Report
 the worst mistakes keep their waveform and posteriors for a picture, the others nothing
 """
 
-import dataclasses
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
 
-from linnet import decode, metrics
+from linnet import metrics
 from linnet.errors import InputError
 from linnet.evaluation import commands as closed
+from linnet.evaluation.hearing import Heard, Judgement, Recogniser, Utterance, hear
 from linnet.evaluation.report import Confusion, Mistake, Report, Timing
 from linnet.metrics import Counts, Figure
 from linnet.plots import Posteriors
-from linnet.text import Tokenizer, normalise
 
 _NAMED_SPEAKERS = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Utterance:
-    """A recording with its text ("" for silence or noise); the waveform at the model's rate."""
-
-    id: str
-    waveform: Float32[np.ndarray, " samples"]
-    text: str
-    speaker: str
-
-
-@runtime_checkable
-class Recogniser(Protocol):
-    """What can be judged: a checkpoint or an exported model."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Names the tokens."""
-        ...
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the waveforms, in Hz."""
-        ...
-
-    def log_probs(self, waveform: Float32[np.ndarray, " samples"]) -> Float[np.ndarray, "t v"]:
-        """Give the log-probabilities (steps, tokens) of a recording."""
-        ...
-
-    def seconds(self, step: int) -> float:
-        """Give the time at which a step starts."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """What was made of an utterance.
-
-    Attributes:
-        silent: the best path holds no token.
-        expected: the class of the reference; empty without commands, as are the next three.
-        command: the best command, whatever was said.
-        score: of that command.
-        decided: the class that the utterance was taken for; empty where that was not asked: for
-            other words and silence without a threshold.
-    """
-
-    id: str
-    speaker: str
-    reference: str
-    hypothesis: str
-    confidence: float
-    silent: bool
-    words: Counts
-    characters: Counts
-    expected: str = ""
-    command: str = ""
-    score: float = 0.0
-    decided: str = ""
-
-    @property
-    def misjudged(self) -> bool:
-        """Whether it was taken for something else than it is."""
-        return self.decided != self.expected and bool(self.decided)
-
-    @property
-    def severity(self) -> tuple[bool, float]:
-        """How bad it is: wrong classes first, then by the wrong words and how sure they came.
-
-        Of another word it only matters that it is none of the commands, not how it is spelt.
-        """
-        if self.expected == closed.UNKNOWN and not self.misjudged:
-            return False, 0.0
-        return self.misjudged, self.words.errors * self.confidence
-
-
-@dataclasses.dataclass(frozen=True)
-class _Heard:
-    """An utterance, what the network said of it, and what that was taken for."""
-
-    judgement: Judgement
-    waveform: Float32[np.ndarray, " samples"]
-    log_probs: Float[np.ndarray, "steps tokens"]
-    hypothesis: decode.Hypothesis
-    elapsed_s: float
 
 
 def evaluate(
@@ -143,9 +53,9 @@ def evaluate(
     """
     chosen = closed.Commands(commands, recogniser.tokenizer) if commands else None
     judgements: list[Judgement] = []
-    mistakes: list[_Heard] = []
+    mistakes: list[Heard] = []
     timing = Timing(0.0, 0.0)
-    for heard in _hear(recogniser, utterances, chosen, threshold, beam):
+    for heard in hear(recogniser, utterances, chosen, threshold, beam):
         judgements.append(heard.judgement)
         timing = timing.plus(len(heard.waveform) / recogniser.sample_rate, heard.elapsed_s)
         mistakes = _keep_worst([*mistakes, heard], worst)
@@ -155,10 +65,7 @@ def evaluate(
     speakers = {judgement.speaker for judgement in judgements} - {""}
     return Report(
         figures=_transcription(judgements) | figures,
-        counts={
-            "words": sum((judgement.words for judgement in judgements), Counts()),
-            "characters": sum((judgement.characters for judgement in judgements), Counts()),
-        },
+        counts=_counts(judgements),
         utterances=len(judgements),
         speakers=len(speakers),
         beam=beam,
@@ -186,7 +93,7 @@ def fit_rejection_threshold(
     """
     chosen = closed.Commands(commands, recogniser.tokenizer)
     scores, taken, rejected = [], [], []
-    for heard in _hear(recogniser, utterances, chosen, threshold=None, beam=1):
+    for heard in hear(recogniser, utterances, chosen, threshold=None, beam=1):
         judgement = heard.judgement
         scores.append(judgement.score)
         taken.append(judgement.command == judgement.expected)
@@ -196,63 +103,13 @@ def fit_rejection_threshold(
     )
 
 
-def _hear(
-    recogniser: Recogniser,
-    utterances: Iterable[Utterance],
-    chosen: closed.Commands | None,
-    threshold: float | None,
-    beam: int,
-) -> Iterator[_Heard]:
-    """Compute the posteriors of each utterance once, and what they say."""
-    for utterance in utterances:
-        start = time.perf_counter()
-        log_probs = recogniser.log_probs(utterance.waveform)
-        best_path = decode.greedy(log_probs)
-        hypothesis = best_path if beam == 1 else decode.beam(log_probs, beam)
-        elapsed_s = time.perf_counter() - start
-        reference = normalise(utterance.text)
-        text = recogniser.tokenizer.decode(hypothesis.ids)
-        judgement = Judgement(
-            id=utterance.id,
-            speaker=utterance.speaker,
-            reference=reference,
-            hypothesis=text,
-            confidence=hypothesis.confidence,
-            silent=not recogniser.tokenizer.decode(best_path.ids),
-            words=metrics.word_counts([reference], [text])[0],
-            characters=metrics.character_counts([reference], [text])[0],
-        )
-        if chosen is not None:
-            judgement = _classified(judgement, chosen, log_probs, best_path.score, threshold)
-        yield _Heard(judgement, utterance.waveform, log_probs, hypothesis, elapsed_s)
-
-
-def _classified(
-    judgement: Judgement,
-    chosen: closed.Commands,
-    log_probs: Float[np.ndarray, "steps tokens"],
-    best_path: float,
-    threshold: float | None,
-) -> Judgement:
-    """Add the class of the reference, the best command, and the class decided for."""
-    command, score = chosen.best(log_probs, best_path)
-    expected = chosen.expected(judgement.reference)
-    if threshold is not None:
-        decided = closed.decide(command, score, threshold, silent=judgement.silent)
-    else:
-        decided = command if expected in chosen.names else ""
-    return dataclasses.replace(
-        judgement, expected=expected, command=command, score=score, decided=decided
-    )
-
-
-def _keep_worst(heard: list[_Heard], worst: int) -> list[_Heard]:
+def _keep_worst(heard: list[Heard], worst: int) -> list[Heard]:
     """Keep the worst mistakes, the worst first; of equally bad ones those that came first."""
     wrong = [one for one in heard if any(one.judgement.severity)]
     return sorted(wrong, key=lambda one: one.judgement.severity, reverse=True)[:worst]
 
 
-def _mistake(recogniser: Recogniser, heard: _Heard) -> Mistake:
+def _mistake(recogniser: Recogniser, heard: Heard) -> Mistake:
     """Give what the report shows of a mistake."""
     judgement, hypothesis = heard.judgement, heard.hypothesis
     tokens = recogniser.tokenizer.tokens
@@ -291,6 +148,13 @@ def _transcription(judgements: Sequence[Judgement]) -> dict[str, Figure]:
     right = sum(not judgement.words.errors for judgement in judgements)
     figures["sentence_accuracy"] = metrics.proportion(right, len(judgements))
     return figures
+
+
+def _counts(judgements: Sequence[Judgement]) -> dict[str, Counts]:
+    return {
+        "words": sum((judgement.words for judgement in judgements), Counts()),
+        "characters": sum((judgement.characters for judgement in judgements), Counts()),
+    }
 
 
 def _closed_set(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from linnet.evaluation.judging import Utterance
+from linnet.evaluation.hearing import Utterance
 from linnet.evaluation.page import TITLES, percent
 from linnet.evaluation.report import Report
 
