@@ -138,10 +138,14 @@ def test_the_same_counts_give_the_same_interval() -> None:
     assert error_rate(counts, speakers) != error_rate(counts, speakers, seed=1)
 
 
-def test_no_errors_are_no_certainty() -> None:
+def test_draws_that_are_all_alike_are_no_certainty() -> None:
     figure = error_rate([Counts(hits=1)] * 20, [str(i) for i in range(20)])
     assert (figure.value, figure.low, figure.high) == (0.0, 0.0, proportion(0, 20).high)
     assert figure.high > 0.1
+    nothing_right = error_rate([Counts(deletions=1)] * 20, [str(i) for i in range(20)])
+    assert (nothing_right.low, nothing_right.high) == (proportion(20, 20).low, 1.0)
+    too_much = error_rate([Counts(deletions=1, insertions=1)], ["a"])
+    assert too_much.low < 1 < too_much.value == too_much.high == 2
 
 
 def test_the_confusion_matrix_is_that_of_scikit_learn() -> None:

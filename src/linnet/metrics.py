@@ -97,8 +97,8 @@ def error_rate(counts: Sequence[Counts], groups: Sequence[str], *, seed: int = 0
 
     The utterances are drawn again with replacement (Bisani and Ney 2004, "Bootstrap estimates for
     confidence intervals in ASR performance evaluation"): whole groups where there are at least 8,
-    else single utterances. A bootstrap cannot see past what it has seen: without an error its
-    interval would be nothing, so the upper end is then that of :func:`proportion`.
+    else single utterances. A bootstrap cannot see past what it has seen: where all draws are alike
+    (no errors, nothing but errors, one utterance) the interval is that of :func:`proportion`.
 
     Args:
         counts: one an utterance.
@@ -120,8 +120,9 @@ def error_rate(counts: Sequence[Counts], groups: Sequence[str], *, seed: int = 0
     errors = np.bincount(members, [c.errors for c in counts])
     lengths = np.bincount(members, [c.reference for c in counts])
     low, high = _bootstrap(errors, lengths, seed)
-    if not total.errors:
-        high = proportion(0, total.reference).high
+    if low == high:
+        alike = proportion(min(total.errors, total.reference), total.reference)
+        low, high = alike.low, alike.high
     value = total.errors / total.reference
     return Figure(value, min(low, value), max(high, value), total.reference)
 
