@@ -331,6 +331,25 @@ def test_a_failed_export_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = exported(tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if "unfinished" in self.name:
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(LinnetError, match="cannot be written: No space left on device"):
+        exported(output, hidden=16)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_without_recordings_glides_take_their_place(tmp_path: Path) -> None:
     made = front_end()
     net = network(made.features)
