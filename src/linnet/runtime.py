@@ -130,7 +130,10 @@ class Model:
             )
         if beam < 1:
             raise InputError(f"beam={beam} must be at least 1")
-        resampled = resample(_checked(waveform), sample_rate, self.sample_rate)
+        if not _checked(waveform).size:
+            # The graph answers with what it makes of silence; where nothing is, nothing was said.
+            return Transcript("", 1.0, ())
+        resampled = resample(waveform, sample_rate, self.sample_rate)
         log_probs = self.log_probs(resampled)
         found = greedy(log_probs) if beam == 1 else beam_search(log_probs, beam)
         tokens = tuple(
