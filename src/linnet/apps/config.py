@@ -23,7 +23,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from linnet.errors import ConfigError
+from linnet.errors import ConfigError, LinnetError
 
 _PASSED_ON = ("hydra.", "hydra/")
 # Settings that are paths, by the name under which the configuration has them. A path of a model
@@ -68,13 +68,24 @@ def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: s
     # Hydra then raises what the task raises, and the command line says it in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [f"linnet {verb}", *argv]
+    failures: list[LinnetError] = []
+
+    def guarded(settings: DictConfig) -> None:
+        # Hydra would print its own account of what it sees raised.
+        try:
+            task(settings)
+        except InstantiationException as error:
+            # A constructor refused a value; its own words say why.
+            failures.append(ConfigError(str(error.__cause__ or error).splitlines()[0]))
+        except LinnetError as error:
+            failures.append(error)
+
     try:
-        hydra.main(version_base="1.3", config_path=str(folder()), config_name=verb)(task)()
-    except InstantiationException as error:
-        # A constructor refused a value; its own words say why.
-        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from error
+        hydra.main(version_base="1.3", config_path=str(folder()), config_name=verb)(guarded)()
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
+    if failures:
+        raise failures[0]
     return 0
 
 

@@ -46,7 +46,7 @@ def _prepare(settings: DictConfig) -> None:
     for kind, count in corpus.rejects_by_kind().items():
         console.print(f"left out, {kind}: {count}")
     for reject in corpus.rejects[:_SHOWN_REJECTS]:
-        console.print(f"  {reject.id}: {reject.reason}", soft_wrap=True)
+        console.print(f"  {reject.id}: {reject.reason}", soft_wrap=True, markup=False)
     if len(corpus.rejects) > _SHOWN_REJECTS:
         console.print(f"  and {len(corpus.rejects) - _SHOWN_REJECTS} more")
     for (first, second), names in corpus.overlap.items():
