@@ -214,3 +214,9 @@ def test_folders_give_their_recordings_sorted_and_files_come_as_they_are(tmp_pat
         (tmp_path / "d").mkdir(exist_ok=True)
         with pytest.raises(AudioError, match=reason):
             audio.find([path])
+
+
+def test_a_file_name_that_is_no_utf_8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    soundfile.write(os.fsencode(path), np.zeros(100), 16000, format="WAV")
+    assert len(audio.read(path)) == 100

@@ -184,7 +184,7 @@ def _open(source: Source) -> Iterator[soundfile.SoundFile]:
         _check_ogg_end(stream, name)
         stream.seek(0)
         # libsndfile reads a file itself far faster than through Python; a pipe it cannot.
-        given = stream if isinstance(stream, io.BytesIO) else name
+        given = stream if isinstance(stream, io.BytesIO) else os.fsencode(name)
         try:
             file = soundfile.SoundFile(given)
         except soundfile.LibsndfileError as error:

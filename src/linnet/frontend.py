@@ -22,9 +22,9 @@ from torch import Tensor, nn
 # Kaldi's floor: the smallest difference of two float32 near 1.
 LOG_FLOOR = float(np.log(np.finfo(np.float32).eps))
 # Small beside the variance of any real recording, so that levelling twice changes nothing.
-_LEVEL_EPSILON = 1e-10
+LEVEL_EPSILON = 1e-10
 # Far below the variance of cepstra in speech; where hardly anything varies it keeps rounding small.
-_VARIANCE_EPSILON = 1e-3
+VARIANCE_EPSILON = 1e-3
 # What a core works on at once, so that frames and spectra stay in its cache: on a machine whose
 # memory is busy a batch in pieces takes half as long.
 _CACHED_SAMPLES = 2**17
@@ -222,7 +222,7 @@ class FrontEnd(nn.Module):
         mean = exact.sum(1, keepdim=True) / count
         power = exact.square_().sum(1, keepdim=True) / count
         variance = (power - mean.square()).clamp(min=0.0)
-        scale = (variance + _LEVEL_EPSILON).rsqrt()
+        scale = (variance + LEVEL_EPSILON).rsqrt()
         return _clear(levelled.sub_(mean.float()).mul_(scale.float()), samples)
 
     def log_mel(
@@ -304,7 +304,7 @@ class FrontEnd(nn.Module):
         mean = inner.sum(1, keepdim=True, dtype=torch.float64) / count
         centred = _clear(inner.sub_(mean.to(inner.dtype)), frames)
         variance = centred.square().sum(1, keepdim=True, dtype=torch.float64) / count
-        return centred / (variance + _VARIANCE_EPSILON).sqrt().to(inner.dtype)
+        return centred / (variance + VARIANCE_EPSILON).sqrt().to(inner.dtype)
 
     def forward(
         self, waveform: Float[Tensor, "batch samples"], samples: Int[Tensor, " batch"]

@@ -49,6 +49,7 @@ def _export(settings: DictConfig) -> None:
         output,
         list(clips.values()),
         names=list(clips),
+        longest_s=settings.longest_s,
     )
     sys.stdout.write(f"{output}\n")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from linnet.export import spectrum
 from linnet.export.builder import FLOAT, INT64, Graph
-from linnet.frontend import _VARIANCE_EPSILON, LOG_FLOOR, FrontEnd
+from linnet.frontend import VARIANCE_EPSILON, LOG_FLOOR, FrontEnd
 from linnet.model import Network
 
 # Blocks of rows in torch's weights, in the order in which ONNX wants them.
@@ -151,7 +151,7 @@ def _deviation(graph: Graph, cepstra: str, frames: str) -> str:
     """Give the deviation of each coefficient of centred cepstra, [N, 1, cepstra]."""
     squares = graph.node("Mul", "cepstra/squares", cepstra, cepstra)
     variance = _mean(graph, "cepstra/variance", squares, frames)
-    floored = graph.node("Add", "cepstra/floored", variance, graph.number(_VARIANCE_EPSILON))
+    floored = graph.node("Add", "cepstra/floored", variance, graph.number(VARIANCE_EPSILON))
     return graph.node("Sqrt", "cepstra/deviation", floored)
 
 

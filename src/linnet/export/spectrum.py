@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Int
 
 from linnet.export.builder import Graph
-from linnet.frontend import _LEVEL_EPSILON, FrontEnd
+from linnet.frontend import LEVEL_EPSILON, FrontEnd
 
 _TO_THE_START = -(2**63)
 
@@ -56,7 +56,7 @@ def _level(graph: Graph, wide: str) -> str:
     centred = graph.node("Sub", "level/centred", wide, mean)
     squares = graph.node("ReduceSumSquare", "level/squares", centred, axes=[1], keepdims=1)
     variance = graph.node("Div", "level/variance", squares, count)
-    epsilon = graph.number(_LEVEL_EPSILON, np.float64)
+    epsilon = graph.number(LEVEL_EPSILON, np.float64)
     floored = graph.node("Add", "level/floored", variance, epsilon)
     deviation = graph.node("Sqrt", "level/deviation", floored)
     return graph.node("Div", "level/levelled", centred, deviation)
