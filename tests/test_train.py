@@ -11,22 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
+import spoken
 from linnet.apps import main
-
-WORDS = "[left,happy,zero]"
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Settings of a corpus of 90 clips that espeak-ng speaks."""
     pytest.importorskip("espeakng_loader")
-    return [
-        "data=synthetic",
-        f"data.root={tmp_path_factory.mktemp('corpus') / 'spoken'}",
-        f"data.words={WORDS}",
-        "data.voices=[f2,f5,m1,m3,klatt,Andy,Annie,max]",
-        "data.clips_per_word={train:20,valid:4,test:6}",
-    ]
+    return spoken.settings(tmp_path_factory.mktemp("corpus") / "spoken")
 
 
 def settings(corpus: list[str], run: Path, *more: str) -> list[str]:

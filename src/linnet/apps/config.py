@@ -233,10 +233,11 @@ def targets(node: Any, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:  #
         if "_target_" in node:
             yield prefix.removesuffix("."), node
         for key in map(str, node):
-            yield from targets(node[key], f"{prefix}{key}.")
+            if not OmegaConf.is_missing(node, key):
+                yield from targets(node[key], f"{prefix}{key}.")
 
 
-def check_targets(config: DictConfig) -> None:
+def check_targets(settings: DictConfig) -> None:
     """Compare every group of settings with the constructor that it feeds.
 
     Raises:
@@ -246,12 +247,14 @@ def check_targets(config: DictConfig) -> None:
     from beartype.door import is_bearable
 
     numbers = BeartypeConf(is_pep484_tower=True)
-    for name, node in targets(config):
+    for name, node in targets(settings):
         target = hydra.utils.get_object(node["_target_"])
         parameters = inspect.signature(target).parameters
         for key in map(str, node):
             # The stack of a model is the front-end's, which stacks the frames.
             if key.startswith("_") or (name == "model" and key == "stack"):
+                continue
+            if OmegaConf.is_missing(node, key):
                 continue
             if key not in parameters:
                 raise ConfigError(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import data, module, runtime, sources
@@ -17,6 +18,15 @@ from linnet.errors import InputError, ModelError
 from linnet.evaluation import Recogniser, Utterance
 from linnet.frontend import FrontEnd
 from linnet.text import Tokenizer
+
+
+def tokenizer(settings: DictConfig, source: sources.Source) -> Tokenizer:
+    """Build the tokenizer; the vocabulary that no setting names is that of the training texts."""
+    if not OmegaConf.is_missing(settings, "words"):
+        return instantiate(settings)
+    texts = {clip.text for clip in source.clips() if clip.split == "train"}
+    words = sorted({word for text in texts for word in text.split()})
+    return instantiate(settings, words=words)
 
 
 def examined(

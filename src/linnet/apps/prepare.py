@@ -12,7 +12,7 @@ from rich.table import Table
 
 from linnet import sources
 from linnet.apps import config
-from linnet.apps.corpus import examined
+from linnet.apps.corpus import examined, tokenizer
 
 USAGE = """usage: linnet prepare [KEY=VALUE ...]
 
@@ -33,12 +33,9 @@ def main(argv: list[str]) -> int:
 
 def _prepare(settings: DictConfig) -> None:
     config.check_targets(settings)
-    corpus = examined(
-        settings.examine,
-        instantiate(settings.data),
-        instantiate(settings.tokenizer),
-        instantiate(settings.frontend),
-    )
+    source: sources.Source = instantiate(settings.data)
+    tokens = tokenizer(settings.tokenizer, source)
+    corpus = examined(settings.examine, source, tokens, instantiate(settings.frontend))
     output = Path(settings.output)
     corpus.write(output)
     console = Console()

@@ -35,7 +35,7 @@ from omegaconf import DictConfig, OmegaConf
 import linnet
 from linnet import data, sources
 from linnet.apps import config
-from linnet.apps.corpus import examined
+from linnet.apps.corpus import examined, tokenizer
 from linnet.errors import ConfigError, LinnetError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
@@ -122,9 +122,9 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
 def _assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
     """Build what trains, what it trains on, and the record of both."""
     torch.manual_seed(settings.seed)
-    tokens: Tokenizer = instantiate(settings.tokenizer)
-    front_end: FrontEnd = instantiate(settings.frontend)
     source: sources.Source = instantiate(settings.data)
+    tokens = tokenizer(settings.tokenizer, source)
+    front_end: FrontEnd = instantiate(settings.frontend)
     corpus = examined(settings.examine, source, tokens, front_end, ("train", "valid"))
     record = _record(settings, corpus)
     batches = data.Corpus(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from linnet.export import spectrum
 from linnet.export.builder import FLOAT, INT64, Graph
-from linnet.frontend import VARIANCE_EPSILON, LOG_FLOOR, FrontEnd
+from linnet.frontend import LOG_FLOOR, VARIANCE_EPSILON, FrontEnd
 from linnet.model import Network
 
 # Blocks of rows in torch's weights, in the order in which ONNX wants them.
