@@ -28,7 +28,6 @@ from linnet.frontend import FrontEnd, povey_window
 
 # Cepstra [frames, cepstra] of each clip.
 Mfcc = Callable[[Float[Tensor, "clips samples"]], Sequence[Any]]
-_SHAPES = ((64, 1), (1, 10))  # clips, seconds
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def run(options: Options) -> list[Comparison]:
     found = []
     with threads(1), torch.inference_mode():
         agreements = [deviation(front_end, peer, mfcc) for peer, mfcc in peers]
-        for clips, seconds in _SHAPES:
+        for clips, seconds in ((options.batch, 1), (1, 10)):
             waveform = noise(clips, seconds * front_end.sample_rate)
             for name, ours in _ours(front_end, waveform).items():
                 for (peer, mfcc), agreement in zip(peers, agreements, strict=True):

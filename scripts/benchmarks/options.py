@@ -9,21 +9,27 @@ class Options:
     """Sizes of a run.
 
     Attributes:
+        batch: clips of a batch, in ``frontend`` and ``train``.
         turns: measurements of each side.
-        least_s: shortest time that one measurement of a call takes.
-        steps: training steps of one measurement.
+        least_s: shortest time that a measurement of ``frontend`` takes.
+        blocks: measurements of each side of ``train``.
+        steps: training steps in one of them.
+        threads: that ``train`` uses; None takes all cores.
         starts: processes that each side of ``infer`` starts for each length.
         recordings: a folder a word to train on; None makes clips.
         model: a checkpoint or a run folder for ``infer``; None takes random weights.
     """
 
+    batch: int
     turns: int
     least_s: float
+    blocks: int
     steps: int
+    threads: int | None
     starts: int
     recordings: Path | None = None
     model: Path | None = None
 
 
-FULL = Options(turns=21, least_s=0.05, steps=10, starts=5)
-QUICK = Options(turns=3, least_s=0.0, steps=2, starts=1)
+FULL = Options(batch=64, turns=21, least_s=0.05, blocks=7, steps=10, threads=None, starts=5)
+QUICK = Options(batch=4, turns=1, least_s=0.0, blocks=1, steps=1, threads=1, starts=1)

@@ -1,6 +1,6 @@
 """Training steps a second: ``linnet train`` against the plainest loop one would write, all cores.
 
-    linnet train's own objects -> Lightning -> a block of steps, the peer's epoch, a block of steps, ...
+    linnet train's own objects -> Lightning -> a block of steps, the peer's epoch, a block, ...
 
 Ours is the real training: corpus, batches, module and settings are built by the code of ``linnet
 train``; Lightning runs it, with its schedule, clipping and a line of TensorBoard a step. Left out
@@ -12,7 +12,6 @@ Network, clips, batch, loss and threads are the same. The features of the peer a
 never augments; ours is shown without augmentation, and with.
 """
 
-import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ from benchmarks import clips, machine, plain_loop
 from benchmarks.comparing import Comparison, threads
 from benchmarks.options import Options
 from linnet.apps import config, train
-from linnet.data import text_of
+from linnet.data import Corpus, text_of
 from linnet.module import Training
 
 _AUGMENTS = {"none": "without augmentation", "standard": "with augmentation"}
@@ -79,39 +78,45 @@ class Turns(Callback):
 def run(options: Options) -> list[Comparison]:
     """Compare without and with augmentation, the peer reading in its process and in others."""
     found = []
-    with TemporaryDirectory(prefix="linnet-bench-") as folder, threads(machine.cores()):
+    cores = options.threads or machine.cores()
+    with TemporaryDirectory(prefix="linnet-bench-") as folder, threads(cores):
         root = Path(folder) / "clips"
-        batch = config.compose("train", []).batches.batch_cuts
-        count = options.steps * batch
+        count = options.steps * options.batch
         if options.recordings is None:
             clips.make(root, count)
         else:
             clips.link(options.recordings, root, count)
         for augment in _AUGMENTS:
-            settings = settings_of(root, augment)
-            for workers in _WORKERS:
-                found.append(_compare(settings, augment, workers, Path(folder), options))
+            settings = settings_of(root, augment, options.batch)
+            found += [
+                _compare(settings, augment, workers, Path(folder), options) for workers in _WORKERS
+            ]
     return found
 
 
-def settings_of(root: Path, augment: str) -> DictConfig:
+def settings_of(root: Path, augment: str, batch: int) -> DictConfig:
     """Give the settings of ``linnet train`` for the clips in ``root``."""
-    where = [f"data.root={config.literal(str(root))}", "data.split_by=folders"]
-    check = "examine.allow_speaker_overlap=true"
-    return config.compose(
-        "train", ["data=folders", "trainer=cpu", f"augment={augment}", check, *where]
-    )
+    overrides = [
+        "data=folders",
+        f"data.root={config.literal(str(root))}",
+        "data.split_by=folders",
+        "examine.allow_speaker_overlap=true",
+        f"augment={augment}",
+        f"batches.batch_cuts={batch}",
+        "trainer=cpu",
+    ]
+    return config.compose("train", overrides)
 
 
 def _compare(
     settings: DictConfig, augment: str, workers: int, folder: Path, options: Options
 ) -> Comparison:
     with train._quiet_lightning():
-        training, batches, _ = train._assemble(settings)
-        peer = loop(settings, training, files_of(batches._train, training), workers)
+        training, batches, _ = assemble(settings)
+        peer = loop(settings, training, files_of(batches, training), workers)
         turns = Turns(options.steps, peer.epoch)
         # The first turn of each side warms up.
-        steps = options.steps * (options.turns + 1)
+        steps = options.steps * (options.blocks + 1)
         trainer(settings, steps, folder, turns).fit(training, datamodule=batches)
     threads_used = torch.get_num_threads()
     where = f"{workers} worker processes" if workers else "no worker processes"
@@ -129,6 +134,11 @@ def _compare(
             "peer_weights": float(sum(one.numel() for one in peer.network.parameters())),
         },
     )
+
+
+def assemble(settings: DictConfig) -> tuple[Training, Corpus, dict[str, Any]]:
+    """Give what ``linnet train`` trains, what it trains on, and the record of both."""
+    return train._assemble(settings)
 
 
 def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lightning.Trainer:
@@ -151,12 +161,11 @@ def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lig
     )
 
 
-def files_of(cuts: Any, training: Training) -> list[tuple[Path, list[int]]]:  # noqa: ANN401 - lhotse
-    """Give the file and the token ids of each clip, shuffled once."""
+def files_of(batches: Corpus, training: Training) -> list[tuple[Path, list[int]]]:
+    """Give the file and the token ids of each clip that is trained on."""
     encode = training.recogniser.tokenizer.encode
-    files = [(Path(cut.recording.sources[0].source), encode(text_of(cut))) for cut in cuts]
-    random.Random(0).shuffle(files)  # noqa: S311 - no secret
-    return files
+    cuts = (cut for batch in batches.train_dataloader().sampler for cut in batch)
+    return [(Path(cut.recording.sources[0].source), encode(text_of(cut))) for cut in cuts]
 
 
 def loop(

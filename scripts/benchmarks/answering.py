@@ -1,0 +1,91 @@
+"""One side of ``infer``, in a process of its own: loads a model, answers, and is asked again.
+
+    python -m benchmarks.answering linnet MODEL CLIP ANSWER     MODEL: a graph
+    python -m benchmarks.answering torch  MODEL CLIP ANSWER     MODEL: weights and their settings
+
+It writes its first answer to ANSWER, says so in a line, and then for each line with a number of
+calls it gives the median of their seconds. When its input ends it gives its peak memory in MB.
+The torch side imports no more than a loader written for speed would: neither Lightning nor lhotse.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from linnet import audio
+
+Waveform = Float32[np.ndarray, " samples"]
+Answer = Callable[[Waveform], Float32[np.ndarray, "steps tokens"]]
+_KILOBYTES_A_MEGABYTE = 1024
+
+
+def linnet(path: Path) -> Answer:
+    """Give Linnet's answer: onnxruntime, one thread."""
+    from linnet import runtime
+
+    return runtime.load(path, threads=1).log_probs
+
+
+def torch_eager(path: Path) -> Answer:
+    """Give the answer of the modules that were trained, one thread."""
+    import torch
+
+    from linnet.frontend import FrontEnd
+    from linnet.model import Network
+
+    torch.set_num_threads(1)
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    front_end, network = FrontEnd(**content["front_end"]), Network(**content["network"])
+    front_end.load_state_dict(content["front_end_weights"])
+    network.load_state_dict(content["network_weights"])
+    front_end.eval()
+    network.eval()
+
+    def log_probs(waveform: Waveform) -> Float32[np.ndarray, "steps tokens"]:
+        with torch.inference_mode():
+            batch, samples = torch.from_numpy(waveform)[None], torch.tensor([len(waveform)])
+            return network(*front_end(batch, samples))[0].numpy()
+
+    return log_probs
+
+
+SIDES = {"linnet": linnet, "torch": torch_eager}
+
+
+def peak_memory() -> float:
+    """Give the largest resident set of this process so far, in MB."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KILOBYTES_A_MEGABYTE
+    # Where there is /proc, ru_maxrss starts at the size of the process that started this one.
+    peak = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / _KILOBYTES_A_MEGABYTE
+
+
+def main(side: str, model: str, clip: str, answer: str) -> None:
+    """Answer as the module's first lines say."""
+    log_probs = SIDES[side](Path(model))
+    waveform = audio.read(clip)
+    first = log_probs(waveform)
+    print("ready", flush=True)
+    np.save(answer, first)
+    for line in sys.stdin:
+        took = []
+        for _ in range(int(line)):
+            started = time.perf_counter()
+            log_probs(waveform)
+            took.append(time.perf_counter() - started)
+        print(median(took), flush=True)
+    print(peak_memory(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

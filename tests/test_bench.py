@@ -1,0 +1,191 @@
+"""The benchmarks: both sides do the same work, and what they say is written down. No times."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from linnet.errors import CorpusError
+from linnet.frontend import FrontEnd
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks() -> Iterator[None]:
+    """Make the package beside ``scripts/bench`` importable, as that script does."""
+    sys.path.insert(0, str(SCRIPTS))
+    yield
+    sys.path.remove(str(SCRIPTS))
+
+
+def part(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def comparison(ours: list[float], peer: list[float], *, more_is_better: bool) -> Any:
+    return part("comparing").Comparison(
+        "frontend", "task", "ours", "peer", "s", more_is_better, tuple(ours), tuple(peer), {}
+    )
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_library_gives_our_mfcc_as_far_as_its_definition_goes(number: int) -> None:
+    frontend = part("frontend")
+    settings = frontend.settings_of_training()
+    peer = frontend.PEERS[number]
+    found = frontend.deviation(FrontEnd(**settings), peer, peer.make(settings))
+    # The mel triangles of torchaudio and librosa are straight in Hz, Kaldi's in mel.
+    assert found < (1e-4 if peer.same else 0.03)
+
+
+def test_the_plain_loop_has_our_steps_loss_and_gradients(tmp_path: Path) -> None:
+    clips, train, plain_loop = part("clips"), part("train"), part("plain_loop")
+    clips.make(tmp_path, 6)
+    settings = train.settings_of(tmp_path, "none", 6)
+    settings.model.dropout = 0.0
+    training, batches, _ = train.assemble(settings)
+    files = train.files_of(batches, training)
+    loop = train.loop(settings, training, files, workers=0)
+    network = training.recogniser.network
+    loop.network.load_state_dict(network.state_dict())
+    theirs = plain_loop.collate([loop.loader.dataset[i] for i in range(6)])
+    ours = next(iter(batches.train_dataloader()))
+    features, steps = training.recogniser.front_end(ours.waveform, ours.samples)
+    assert sorted(ids for _, ids in files) == sorted(
+        row[:count].tolist() for row, count in zip(ours.ids, ours.tokens, strict=True)
+    )
+    assert steps.tolist() == theirs[1].tolist()
+    assert features.shape == theirs[0].shape
+    batch = (features, steps, ours.ids, ours.tokens)
+    expected = training._loss(network(features, steps), steps, ours)
+    got = loop.loss(batch)
+    torch.testing.assert_close(got, expected)
+    expected.backward()
+    got.backward()
+    for a, b in zip(loop.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seconds", [0.31, 1.0])
+def test_both_sides_of_infer_answer_what_the_recogniser_answers(
+    tmp_path: Path, seconds: float
+) -> None:
+    infer, answering, clips = part("infer"), part("answering"), part("clips")
+    model = infer.recogniser(None)
+    models = infer.prepare(model, tmp_path)
+    waveform = clips.tone(3, seconds)
+    expected = model.log_probs(waveform)
+    threads = torch.get_num_threads()
+    np.testing.assert_allclose(answering.linnet(models.linnet)(waveform), expected, atol=2e-4)
+    np.testing.assert_allclose(answering.torch_eager(models.torch)(waveform), expected, atol=1e-6)
+    torch.set_num_threads(threads)
+
+
+def test_the_command_prints_a_table_and_writes_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "deep" / "bench.json"
+    assert part("__main__").main(["--quick", "--output", str(output)]) == 0
+    written = json.loads(output.read_text())
+    table = capsys.readouterr().out
+    assert written["quick"]
+    assert {"processor", "cores", "versions", "commit", "load_average"} <= set(written)
+    assert {one["benchmark"] for one in written["comparisons"]} == {"frontend", "train", "infer"}
+    for one in written["comparisons"]:
+        ratio = one["ratio"]
+        assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
+        assert one["peer"]["name"] in table
+        assert f"{ratio['median']:.2f} [" in table
+
+
+def test_a_ratio_above_one_says_that_ours_is_better() -> None:
+    speeds = comparison([4.0, 6.0], [2.0, 3.0], more_is_better=True)
+    times = comparison([2.0, 3.0], [4.0, 6.0], more_is_better=False)
+    assert speeds.ratio.median == times.ratio.median == 2.0
+
+
+def test_quartiles_equal_numpys() -> None:
+    values = [5.0, 1.0, 4.0, 2.0, 9.0, 7.5]
+    found = part("comparing").Quartiles.of(values)
+    assert [found.low, found.median, found.high] == list(np.percentile(values, [25, 50, 75]))
+
+
+def test_the_two_sides_take_turns() -> None:
+    said: list[str] = []
+
+    def turn(name: str) -> float:
+        said.append(name)
+        return float(len(said))
+
+    took = part("comparing").alternate(lambda: turn("ours"), lambda: turn("peer"), 2)
+    assert said == ["ours", "peer"] * 3
+    assert took == ((3.0, 5.0), (4.0, 6.0))
+
+
+def test_real_recordings_are_linked_not_copied(tmp_path: Path) -> None:
+    clips = part("clips")
+    for word in ("left", "right"):
+        (tmp_path / "real" / word).mkdir(parents=True)
+        for number in range(12):
+            soundfile.write(tmp_path / "real" / word / f"a_{number}.wav", np.ones(160), 16000)
+    clips.link(tmp_path / "real", tmp_path / "clips", 12)
+    for split in ("train", "valid"):
+        links = list((tmp_path / "clips" / split).glob("*/*.wav"))
+        assert len(links) == 12
+        assert all(link.resolve().parent.parent == tmp_path / "real" for link in links)
+    with pytest.raises(CorpusError, match=r"holds 24 recordings .* 25 are needed"):
+        clips.link(tmp_path / "real", tmp_path / "more", 13)
+
+
+def test_memory_is_that_of_the_process_alone() -> None:
+    grown = np.ones(2**26)  # 512 MB, which a process started from here must not count as its own
+    code = (
+        "import numpy as np\n"
+        "from benchmarks.answering import peak_memory\n"
+        "before = peak_memory()\n"
+        "grown = np.ones(2**23)\n"
+        "print(before, peak_memory())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    before, after = map(float, answer.stdout.split())
+    assert before < grown.nbytes / 2**20
+    assert after - before == pytest.approx(64, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frontent"], "there is no benchmark 'frontent'; known: frontend, train, infer"),
+        (["infer", "--quick", "--model", "nowhere.ckpt"], "there is no such checkpoint"),
+        (["infer", "--quick", "--model", "."], "no run folder of linnet train"),
+    ],
+)
+def test_a_wrong_call_is_a_line_and_status_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = part("__main__").main(arguments)
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
