@@ -74,14 +74,23 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     assert not all(torch.equal(a[key], c[key]) for key in a)
 
 
+SIX_EPOCHS = ("trainer.max_epochs=6", "augment=light")
+
+
+@pytest.fixture(scope="module")
+def whole(corpus: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six epochs that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert main(settings(corpus, run, *SIX_EPOCHS)) == 0
+    return run
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
-    corpus: list[str], tmp_path: Path, stop: signal.Signals
+    corpus: list[str], whole: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
-    more = ["trainer.max_epochs=6", "augment=none"]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert main(settings(corpus, whole, *more)) == 0
-    command = [sys.executable, "-m", "linnet", *settings(corpus, broken, *more)]
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "linnet", *settings(corpus, broken, *SIX_EPOCHS)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (broken / "metrics.csv").exists():

@@ -7,6 +7,7 @@ nearest valid name. The checks need no heavy import, so they answer at once.
 """
 
 import difflib
+import importlib
 import importlib.resources
 import inspect
 import os
@@ -25,6 +26,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from linnet.errors import ConfigError, LinnetError
 
+_TASKS = {
+    "prepare": "linnet.apps.preparing",
+    "train": "linnet.apps.training",
+    "evaluate": "linnet.apps.evaluating",
+    "export": "linnet.apps.exporting",
+}
 _PASSED_ON = ("hydra.", "hydra/")
 # Settings that are paths, by the name under which the configuration has them. A path of a model
 # goes by another name, because ``model`` is also a group of settings.
@@ -48,14 +55,19 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
-def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: str) -> int:
-    """Check ``argv`` against the configuration of ``verb`` and let Hydra call ``task`` with it.
+def run(
+    verb: str, argv: list[str], usage: str, complete: Callable[[list[str]], list[str]] | None = None
+) -> int:
+    """Check ``argv`` against the configuration of ``verb`` and let Hydra call its task with it.
+
+    The task is ``run`` of the module that ``_TASKS`` names; it is imported after the check, because
+    that takes seconds.
 
     Args:
         verb: names the configuration, ``conf/<verb>.yaml``.
-        task: does the work.
         argv: settings as ``key=value``.
         usage: what ``--help`` prints before the settings.
+        complete: adds the settings that only a model knows, once the others are checked.
 
     Raises:
         ConfigError: an unknown key or option, or a value of a wrong type.
@@ -64,7 +76,12 @@ def run(verb: str, task: Callable[[DictConfig], None], argv: list[str], usage: s
         sys.stdout.write(f"{usage}\n{_choices(verb)}")
         return 0
     argv = [_quoted(argument, verb) for argument in argv]
+    if complete is not None:
+        # Which corpus the settings of ``data`` belong to is known only when the model is.
+        check(verb, [one for one in argv if not one.startswith(("-", "data."))])
+        argv = complete(argv)
     check(verb, [argument for argument in argv if not argument.startswith("-")])
+    task = importlib.import_module(_TASKS[verb]).run
     # Hydra then raises what the task raises, and the command line says it in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [f"linnet {verb}", *argv]
@@ -108,6 +125,25 @@ def literal(value: Any) -> str:  # noqa: ANN401 - any YAML value
     if isinstance(value, list):
         return "[" + ",".join(map(literal, value)) + "]"
     return "null" if value is None else str(value).lower()
+
+
+def path_given(argv: list[str], key: str, verb: str) -> Path:
+    """Give the path that the command names with ``key=``.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    name = f"{_PATHS[key]}="
+    given = [argument.removeprefix(name) for argument in argv if argument.startswith(name)]
+    if not given or not given[-1]:
+        raise ConfigError(f"{key}=PATH is missing; see: linnet {verb} --help")
+    return Path(_unquoted(given[-1]))
+
+
+def _unquoted(value: str) -> str:
+    """Undo ``literal`` of a text."""
+    parsed = OverridesParser.create().parse_override(f"given={value}").value()
+    return str(parsed)
 
 
 def _choices(verb: str) -> str:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from linnet import data, module, runtime, sources
 from linnet.apps import config
-from linnet.errors import InputError, ModelError
+from linnet.errors import ModelError
 from linnet.evaluation import Recogniser, Utterance
 from linnet.frontend import FrontEnd
 from linnet.text import Tokenizer
@@ -99,15 +99,3 @@ def with_recorded_data(argv: list[str], record: dict[str, Any]) -> list[str]:
         )
     settings = [f"data.{key}={config.literal(value)}" for key, value in recorded.items()]
     return [f"data={name}", *settings, *argv]
-
-
-def path_given(argv: list[str], key: str, verb: str) -> Path:
-    """Give the path that the command names with ``key=``.
-
-    Raises:
-        InputError: it names none.
-    """
-    given = [argument.partition("=")[2] for argument in argv if argument.startswith(f"{key}=")]
-    if not given or not given[-1]:
-        raise InputError(f"{key}=PATH is missing; see: linnet {verb} --help")
-    return Path(given[-1].strip("'\""))

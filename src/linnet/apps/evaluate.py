@@ -1,19 +1,6 @@
-"""linnet evaluate: judge a checkpoint or an exported model on the recordings of a corpus.
+"""The call of linnet evaluate; the work stands in ``evaluating``, which takes seconds to import."""
 
-model, corpus -> posteriors -> figures with intervals -> report.json, report.html, a table
-"""
-
-from pathlib import Path
-from typing import Any
-
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-
-from linnet import evaluation, sources
-from linnet.apps import config, corpus
-from linnet.errors import InputError
-from linnet.text import normalise
+from linnet.apps import config
 
 USAGE = """usage: linnet evaluate model=PATH [KEY=VALUE ...]
 
@@ -26,99 +13,15 @@ that it was trained on, or on another one; writes report.json and report.html.
   linnet evaluate model=MODEL split=valid beam=8
 """
 
-_MOST_COMMANDS = 100
-
 
 def main(argv: list[str]) -> int:
     """Run ``linnet evaluate``."""
-    if {"--help", "-h"} & set(argv):
-        return config.run("evaluate", _evaluate, argv, USAGE)
-    _, record = corpus.load_model(corpus.path_given(argv, "model", "evaluate"))
-    argv = corpus.with_recorded_data(argv, record)
-    return config.run("evaluate", _evaluate, argv, USAGE)
+    return config.run("evaluate", argv, USAGE, complete=_with_corpus)
 
 
-def _evaluate(settings: DictConfig) -> None:
-    config.check_targets(settings)
-    path = Path(settings.model.path)
-    model, record = corpus.load_model(path)
-    source: sources.Source = instantiate(settings.data)
-    examined = corpus.readable(settings.examine, source, settings.split)
-    commands = _commands(settings, source)
-    cuts = examined.splits[settings.split]
-    report = evaluation.evaluate(
-        model,
-        evaluation.progress(corpus.utterances(examined, settings.split), total=len(cuts)),
-        commands=commands,
-        threshold=_threshold(settings, source, model, commands),
-        beam=settings.beam,
-        worst=settings.worst,
-        training_speakers=set(record.get("training_speakers", [])),
-        model={"path": str(path), "kind": "checkpoint" if path.suffix == ".ckpt" else "exported"},
-        data=_description(settings, examined),
-        record=_brief(record),
-    )
-    output = Path(settings.output)
-    evaluation.write(report, output)
-    console = Console()
-    console.print(evaluation.table(report))
-    console.print(f"report: {output / 'report.html'}", soft_wrap=True)
+def _with_corpus(argv: list[str]) -> list[str]:
+    """Add the settings of the corpus that the model was trained on."""
+    path = config.path_given(argv, "model", "evaluate")
+    from linnet.apps import corpus
 
-
-def _commands(settings: DictConfig, source: sources.Source) -> list[str]:
-    """Give the closed set: the words named, those that the corpus is limited to, or all it has.
-
-    A corpus with longer texts, or with more words than a list of commands has, is no closed set.
-    """
-    words = settings.commands
-    if words is None:
-        words = settings.data.get("words")
-    if words is None:
-        words = sorted({clip.text for clip in source.clips()} - {""})
-        if len(words) > _MOST_COMMANDS or any(" " in word for word in words):
-            return []
-    return [normalise(word) for word in words]
-
-
-def _threshold(
-    settings: DictConfig, source: sources.Source, model: evaluation.Recogniser, commands: list[str]
-) -> float | None:
-    """Give the threshold of rejection: the one named, or the best one on the validation split.
-
-    None where there is nothing to reject.
-    """
-    if settings.threshold is not None or not commands:
-        return None if settings.threshold is None else float(settings.threshold)
-    clips = [clip for clip in source.clips() if clip.split in ("valid", settings.split)]
-    others = {clip.split for clip in clips if clip.text not in commands}
-    if settings.split not in others:
-        return None
-    if "valid" not in others:
-        raise InputError(
-            f"{settings.split} holds other words or silence, but validation does not, so no "
-            f"threshold can be found for rejecting them; name one with threshold=0.5"
-        )
-    examined = corpus.readable(settings.examine, source, "valid")
-    valid = evaluation.progress(
-        corpus.utterances(examined, "valid"), total=len(examined.splits["valid"])
-    )
-    return evaluation.fit_rejection_threshold(model, valid, commands)
-
-
-def _description(settings: DictConfig, examined: sources.Corpus) -> dict[str, Any]:
-    summary = examined.summaries[settings.split]
-    return {
-        "source": settings.data._target_,
-        "settings": OmegaConf.to_container(settings.data, resolve=True),
-        "split": settings.split,
-        "clips": summary.clips,
-        "hours": round(summary.hours, 4),
-        "speakers": summary.speakers,
-        "left_out": summary.rejects,
-        "manifest": examined.manifest_hash,
-    }
-
-
-def _brief(record: dict[str, Any]) -> dict[str, Any]:
-    """Give the record of the training without what would fill pages."""
-    return {key: value for key, value in record.items() if key != "training_speakers"}
+    return corpus.with_recorded_data(argv, corpus.load_model(path)[1])

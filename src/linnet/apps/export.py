@@ -1,18 +1,6 @@
-"""linnet export: a checkpoint becomes a model folder that runs without PyTorch.
+"""The call of linnet export; the work stands in ``exporting``, which takes seconds to import."""
 
-checkpoint, real clips -> graphs -> parity gate -> model.onnx, features.onnx, model.json, ...
-"""
-
-import sys
-from pathlib import Path
-
-import numpy as np
-from hydra.utils import instantiate
-from jaxtyping import Float32
-from omegaconf import DictConfig
-
-from linnet import export, module
-from linnet.apps import config, corpus
+from linnet.apps import config
 
 USAGE = """usage: linnet export checkpoint=PATH output=DIR [KEY=VALUE ...]
 
@@ -24,43 +12,17 @@ the checkpoint computes; fails, and leaves nothing behind, when they do not.
   linnet export checkpoint=BEST.ckpt output=my_model clips=0          without real recordings
 """
 
-_Clip = Float32[np.ndarray, " samples"]
-
 
 def main(argv: list[str]) -> int:
     """Run ``linnet export``."""
-    if {"--help", "-h"} & set(argv):
-        return config.run("export", _export, argv, USAGE)
-    _, record = module.load(corpus.path_given(argv, "checkpoint", "export"))
-    corpus.path_given(argv, "output", "export")
-    return config.run("export", _export, corpus.with_recorded_data(argv, record), USAGE)
+    return config.run("export", argv, USAGE, complete=_with_corpus)
 
 
-def _export(settings: DictConfig) -> None:
-    config.check_targets(settings)
-    model, record = module.load(Path(settings.checkpoint))
-    clips = _clips(settings)
-    output = Path(settings.output)
-    export.export(
-        model.front_end,
-        model.network,
-        model.tokenizer,
-        record,
-        output,
-        list(clips.values()),
-        names=list(clips),
-        longest_s=settings.longest_s,
-    )
-    sys.stdout.write(f"{output}\n")
+def _with_corpus(argv: list[str]) -> list[str]:
+    """Add the settings of the corpus that the checkpoint was trained on."""
+    path = config.path_given(argv, "checkpoint", "export")
+    config.path_given(argv, "output", "export")
+    from linnet import module
+    from linnet.apps import corpus
 
-
-def _clips(settings: DictConfig) -> dict[str, _Clip]:
-    """Give some recordings, evenly drawn from the split."""
-    if settings.clips == 0:
-        return {}
-    examined = corpus.readable(settings.examine, instantiate(settings.data), settings.split)
-    cuts = list(examined.splits[settings.split])
-    chosen = np.linspace(0, len(cuts) - 1, min(settings.clips, len(cuts))).round().astype(int)
-    kept = {cuts[i].id for i in chosen}
-    read = corpus.utterances(examined, settings.split)
-    return {one.id: one.waveform for one in read if one.id in kept}
+    return corpus.with_recorded_data(argv, module.load(path)[1])

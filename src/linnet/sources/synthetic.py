@@ -181,7 +181,12 @@ class Synthetic(Source):
         """Speak everything into a folder beside, then give it its name."""
         self._check_voices()
         beside = self.root.with_name(f"{self.root.name}.making-{os.getpid()}")
-        beside.mkdir(parents=True)
+        try:
+            beside.mkdir(parents=True)
+        except OSError as error:
+            raise CorpusError(
+                f"{self.root}: the corpus cannot be made there ({error.strerror}); set data.root"
+            ) from error
         try:
             _speak_all(utterances, beside)
             settings = json.dumps(self._stored(), indent=2) + "\n"

@@ -1,0 +1,298 @@
+"""linnet train: from a configuration to a run folder.
+
+    corpus -> examined -> batches -> Lightning -> checkpoints, metrics.csv, record.json
+
+The run folder is Hydra's (``hydra.run.dir``). A run that was stopped goes on with ``resume=true``,
+from the end of its last complete epoch, and ends with the weights of an uninterrupted one.
+"""
+
+import csv
+import importlib.metadata
+import json
+import logging
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from omegaconf import DictConfig, OmegaConf
+
+import linnet
+from linnet import data, sources
+from linnet.apps import config
+from linnet.apps.corpus import examined, tokenizer
+from linnet.errors import ConfigError, LinnetError
+from linnet.frontend import FrontEnd
+from linnet.model import Network
+from linnet.module import CheckpointFile, Recogniser, Training
+from linnet.text import Tokenizer
+
+_RECORDED = (
+    "torch",
+    "torchaudio",
+    "lightning",
+    "hydra-core",
+    "lhotse",
+    "numpy",
+    "soundfile",
+    "soxr",
+)
+
+
+def run(settings: DictConfig) -> None:
+    """Do the work of ``linnet train``."""
+    started = time.time()
+    run_folder = Path(HydraConfig.get().runtime.output_dir)
+    settings = _settings_of_run(settings, run_folder)
+    config.check_targets(settings)
+    with _quiet_lightning():
+        training, batches, record = _assemble(settings)
+        _write_json(run_folder / "record.json", record)
+        trainer = _trainer(settings, run_folder)
+        last = run_folder / "checkpoints" / "last.ckpt"
+        _fit(trainer, training, batches, last if last.is_file() else None, run_folder)
+    record["result"] = _result(trainer, time.time() - started)
+    _write_json(run_folder / "record.json", record)
+    best = run_folder / "checkpoints" / "best.ckpt"
+    sys.stdout.write(f"{best}\n")
+
+
+def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
+    """Give the settings to train with: the command's, or under ``resume`` those of the run."""
+    written = run_folder / "config.yaml"
+    if not settings.resume:
+        if (run_folder / "checkpoints").is_dir():
+            raise ConfigError(
+                f"{run_folder} holds a run already; resume=true goes on with it, "
+                f"hydra.run.dir=OTHER starts another"
+            )
+        part = written.with_name("config.yaml.part")
+        OmegaConf.save(settings, part)
+        part.replace(written)
+        return settings
+    if not written.is_file():
+        if not any(run_folder.iterdir()):
+            run_folder.rmdir()
+        raise ConfigError(
+            f"resume=true found no run in {run_folder}; name its folder with hydra.run.dir=RUN"
+        )
+    given = [one for one in HydraConfig.get().overrides.task if not one.startswith("resume=")]
+    if given:
+        raise ConfigError(
+            f"resume=true goes on with the settings in {written}; leave out {' '.join(given)}"
+        )
+    resumed = OmegaConf.load(written)
+    if not isinstance(resumed, DictConfig):
+        raise ConfigError(
+            f"{written}: expected the settings of a run, got {type(resumed).__name__}"
+        )
+    return resumed
+
+
+def _assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
+    """Build what trains, what it trains on, and the record of both."""
+    torch.manual_seed(settings.seed)
+    source: sources.Source = instantiate(settings.data)
+    tokens = tokenizer(settings.tokenizer, source)
+    front_end: FrontEnd = instantiate(settings.frontend)
+    corpus = examined(settings.examine, source, tokens, front_end, ("train", "valid"))
+    record = _record(settings, corpus)
+    batches = data.Corpus(
+        train=corpus.splits["train"],
+        valid=corpus.splits["valid"],
+        encode=tokens.encode,
+        seed=settings.seed,
+        **settings.batches,
+    )
+    network = _network(settings, front_end, tokens)
+    training = Training(
+        model=Recogniser(front_end, network, tokens),
+        waveform_augment=instantiate(settings.augment.waveform),
+        gain=instantiate(settings.augment.gain),
+        warp=instantiate(settings.augment.warp),
+        spec_augment=instantiate(settings.augment.spec),
+        optimizer=instantiate(settings.optimizer),
+        warmup=settings.schedule.warmup,
+        seed=settings.seed,
+        record=record,
+    )
+    noise = source.noise()
+    if noise is not None:
+        pieces = [torch.from_numpy(data.waveform_of(cut)) for cut in noise]
+        training.waveform_augment.set_noise(torch.cat(pieces))
+    if front_end.normalisation == "training":
+        front_end.set_statistics(*data.statistics(front_end, batches.train_dataloader()))
+    return training, batches, record
+
+
+def _network(settings: DictConfig, front_end: FrontEnd, tokens: Tokenizer) -> Network:
+    """Build the network; ``model.stack`` is the front-end's, which stacks the frames."""
+    model = settings.model.copy()
+    del model.stack
+    network: Network = instantiate(model, features=front_end.features, tokens=len(tokens.tokens))
+    return network
+
+
+def _trainer(settings: DictConfig, run_folder: Path) -> lightning.Trainer:
+    folder = run_folder / "checkpoints"
+    best = {"monitor": settings.checkpoints.monitor, "mode": "min"}
+    if best["monitor"] == "valid/accuracy":
+        best["mode"] = "max"
+    callbacks: list[Callback] = [
+        ModelCheckpoint(folder, filename="best", enable_version_counter=False, **best),
+        ModelCheckpoint(folder, filename="last", enable_version_counter=False),
+        EarlyStopping(patience=settings.checkpoints.patience, **best),
+        LearningRateMonitor("step"),
+        MetricsTable(run_folder / "metrics.csv"),
+    ]
+    if sys.stderr.isatty():
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    loggers = [make(save_dir=run_folder) for make in instantiate(settings.logger).values()]
+    precision = settings.trainer.precision or _precision(settings.trainer.accelerator)
+    trainer: lightning.Trainer = instantiate(
+        settings.trainer,
+        precision=precision,
+        callbacks=callbacks,
+        logger=loggers,
+        plugins=[CheckpointFile()],
+        default_root_dir=run_folder,
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    return trainer
+
+
+def _precision(accelerator: str) -> str:
+    """Give mixed precision where the device has it, else float32."""
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+class MetricsTable(Callback):
+    """Writes ``metrics.csv``, a row an epoch, and says each epoch in a line where no bar is shown.
+
+    A resumed run keeps the rows of the epochs before it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Add this epoch's row."""
+        values = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **values}
+        rows = [*self._rows(before=trainer.current_epoch), {k: str(v) for k, v in row.items()}]
+        part = self._path.with_name(self._path.name + ".part")
+        with part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        part.replace(self._path)
+        if not sys.stderr.isatty():
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+            sys.stderr.write(f"epoch {trainer.current_epoch}  {shown}\n")
+
+    def _rows(self, before: int) -> list[dict[str, str]]:
+        if not self._path.is_file():
+            return []
+        with self._path.open(newline="") as file:
+            return [row for row in csv.DictReader(file) if int(row["epoch"]) < before]
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    training: Training,
+    batches: data.Corpus,
+    last: Path | None,
+    run_folder: Path,
+) -> None:
+    """Train; a Ctrl-C ends as one line that says how to go on."""
+    try:
+        trainer.fit(training, datamodule=batches, ckpt_path=last, weights_only=True)
+    except SystemExit as end:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt(
+            f"stopped in epoch {trainer.current_epoch}; go on with: "
+            f"linnet train resume=true hydra.run.dir={run_folder}"
+        ) from end
+    except OSError as error:
+        raise LinnetError(f"{run_folder}: training could not write its files ({error})") from error
+
+
+def _result(trainer: lightning.Trainer, seconds: float) -> dict[str, Any]:
+    checkpoint = trainer.checkpoint_callback
+    score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
+    return {
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seconds": round(seconds, 1),
+        "best": None if score is None else round(float(score), 6),
+    }
+
+
+def _record(settings: DictConfig, corpus: sources.Corpus) -> dict[str, Any]:
+    """Give what would be needed to make this run again."""
+    train = corpus.splits["train"]
+    return {
+        "linnet": linnet.__version__,
+        "commit": _commit(),
+        "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
+        "seed": settings.seed,
+        "manifest": corpus.manifest_hash,
+        "rejects": len(corpus.rejects),
+        "training_speakers": sorted({str(cut.supervisions[0].speaker) for cut in train}),
+        "settings": OmegaConf.to_container(settings, resolve=True),
+    }
+
+
+def _commit() -> str | None:
+    """Give the git commit of this source tree, if it is one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found on the user's path
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    part.replace(path)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice (more workers, a GPU unused) away from the user's terminal."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        yield
+    logger.setLevel(level)
