@@ -184,7 +184,7 @@ def run(options: Options) -> list[Comparison]:
                     speeds = [tuple(clips * seconds / one for one in side) for side in took]
                     comparison = Comparison(
                         benchmark="frontend",
-                        task=f"{clips} x {seconds} s",
+                        task=f"{clips} x {seconds} s, 1 thread",
                         ours=name,
                         peer=peer.name,
                         unit="x real time",

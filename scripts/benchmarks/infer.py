@@ -6,8 +6,8 @@
 Each side is a process of its own (``answering``), so that start-up and memory are its own. Both
 live at the same time and are asked in turn: five calls a turn, of which the median counts.
 Start-up is from starting the interpreter to the first answer. Memory is the most that a process
-held. The weights have the size of the twelve-word experiment and are random, unless a checkpoint is
-given. The two sides must agree, or there is no figure.
+held. Unless a checkpoint is given, the model has the size that ``linnet train`` takes when nothing
+is said, and random weights. The two sides must agree, or there is no figure.
 """
 
 import os
@@ -142,7 +142,7 @@ def recogniser(path: Path | None) -> Recogniser:
                 f"{path}: no run folder of linnet train; give one, or a .ckpt: both sides need it"
             )
         return load(path / "checkpoints" / "best.ckpt" if path.is_dir() else path)[0]
-    settings = config.compose("train", ["experiment=commands12", "tokenizer=characters"])
+    settings = config.compose("train", [])
     tokens = Characters(settings.tokenizer.alphabet)
     front_end = FrontEnd(**_arguments(settings.frontend))
     arguments = _arguments(settings.model)

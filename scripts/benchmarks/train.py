@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from benchmarks import clips, machine, plain_loop
 from benchmarks.comparing import Comparison, threads
 from benchmarks.options import Options
-from linnet.apps import config, train
+from linnet.apps import config, training
 from linnet.data import Corpus, text_of
 from linnet.module import Training
 
@@ -111,18 +111,18 @@ def settings_of(root: Path, augment: str, batch: int) -> DictConfig:
 def _compare(
     settings: DictConfig, augment: str, workers: int, folder: Path, options: Options
 ) -> Comparison:
-    with train._quiet_lightning():
-        training, batches, _ = assemble(settings)
-        peer = loop(settings, training, files_of(batches, training), workers)
+    with training._quiet_lightning():
+        ours, batches, _ = assemble(settings)
+        peer = loop(settings, ours, files_of(batches, ours), workers)
         turns = Turns(options.steps, peer.epoch)
         # The first turn of each side warms up.
         steps = options.steps * (options.blocks + 1)
-        trainer(settings, steps, folder, turns).fit(training, datamodule=batches)
-    threads_used = torch.get_num_threads()
+        trainer(settings, steps, folder, turns).fit(ours, datamodule=batches)
+    heard = "clips of 1 s" if options.recordings is None else f"of {options.recordings.name}"
     where = f"{workers} worker processes" if workers else "no worker processes"
     return Comparison(
         benchmark="train",
-        task=f"{settings.batches.batch_cuts} x 1 s a step, {threads_used} threads",
+        task=f"{options.batch} {heard} a step, {torch.get_num_threads()} threads",
         ours=_AUGMENTS[augment],
         peer=f"plain loop, {where}",
         unit="steps/s",
@@ -130,7 +130,7 @@ def _compare(
         our_values=tuple(turns.our_speeds[1:]),
         peer_values=tuple(turns.peer_speeds[1:]),
         agreement={
-            "our_weights": float(training.recogniser.network.weights),
+            "our_weights": float(ours.recogniser.network.weights),
             "peer_weights": float(sum(one.numel() for one in peer.network.parameters())),
         },
     )
@@ -138,7 +138,7 @@ def _compare(
 
 def assemble(settings: DictConfig) -> tuple[Training, Corpus, dict[str, Any]]:
     """Give what ``linnet train`` trains, what it trains on, and the record of both."""
-    return train._assemble(settings)
+    return training._assemble(settings)
 
 
 def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lightning.Trainer:
@@ -161,23 +161,23 @@ def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lig
     )
 
 
-def files_of(batches: Corpus, training: Training) -> list[tuple[Path, list[int]]]:
+def files_of(batches: Corpus, ours: Training) -> list[tuple[Path, list[int]]]:
     """Give the file and the token ids of each clip that is trained on."""
-    encode = training.recogniser.tokenizer.encode
+    encode = ours.recogniser.tokenizer.encode
     cuts = (cut for batch in batches.train_dataloader().sampler for cut in batch)
     return [(Path(cut.recording.sources[0].source), encode(text_of(cut))) for cut in cuts]
 
 
 def loop(
     settings: DictConfig,
-    training: Training,
+    ours: Training,
     files: list[tuple[Path, list[int]]],
     workers: int,
 ) -> plain_loop.Loop:
-    """Give the plain loop for the network of ``training``."""
-    ours = training.recogniser.network.settings
+    """Give the plain loop, which trains a network like ours."""
+    sizes = ours.recogniser.network.settings
     network = plain_loop.Network(
-        ours["features"], ours["tokens"], ours["hidden"], ours["layers"], ours["dropout"]
+        sizes["features"], sizes["tokens"], sizes["hidden"], sizes["layers"], sizes["dropout"]
     )
     loader = DataLoader(
         plain_loop.Clips(files, dict(settings.frontend), settings.model.stack),
