@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, InstantiationException
@@ -78,9 +79,9 @@ def run(
     argv = [_quoted(argument, verb) for argument in argv]
     if complete is not None:
         # Which corpus the settings of ``data`` belong to is known only when the model is.
-        check(verb, [one for one in argv if not one.startswith(("-", "data."))])
+        check(verb, [one for one in _settings(argv) if not one.startswith("data.")])
         argv = complete(argv)
-    check(verb, [argument for argument in argv if not argument.startswith("-")])
+    check(verb, _settings(argv))
     task = importlib.import_module(_TASKS[verb]).run
     # Hydra then raises what the task raises, and the command line says it in one line.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -157,6 +158,11 @@ def _choices(verb: str) -> str:
             lines.append(f"  {group + '=':<12}{' | '.join(options)}")
     lines.append("Every setting in them can be given as KEY=VALUE; --cfg job prints them all.\n")
     return "\n".join(lines)
+
+
+def _settings(argv: list[str]) -> list[str]:
+    """Give what is left of ``argv`` without Hydra's own options and their values."""
+    return list(get_args_parser().parse_known_args(argv)[0].overrides)
 
 
 def compose(verb: str, overrides: list[str]) -> DictConfig:
