@@ -154,7 +154,7 @@ def test_memory_is_that_of_the_process_alone() -> None:
         "import numpy as np\n"
         "from benchmarks.answering import peak_memory\n"
         "before = peak_memory()\n"
-        "grown = np.ones(2**23)\n"
+        "np.ones(2**23)\n"
         "print(before, peak_memory())"
     )
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}

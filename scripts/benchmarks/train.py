@@ -9,7 +9,8 @@ block and lets the peer (``plain_loop``) train an epoch of the same clips. A blo
 as an epoch, so both sides pay for the start of one.
 
 Network, clips, batch, loss and threads are the same. The features of the peer are torchaudio's. It
-never augments; ours is shown without augmentation, and with.
+never augments; ours is shown without augmentation, and with. The peer is shown reading in its own
+process, and in two others: on a busy machine those get a share of the cores of their own.
 """
 
 import time
