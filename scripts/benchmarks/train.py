@@ -112,7 +112,7 @@ def settings_of(root: Path, augment: str, batch: int) -> DictConfig:
 def _compare(
     settings: DictConfig, augment: str, workers: int, folder: Path, options: Options
 ) -> Comparison:
-    with training._quiet_lightning():
+    with training.quiet_lightning():
         ours, batches, _ = assemble(settings)
         peer = loop(settings, ours, files_of(batches, ours), workers)
         turns = Turns(options.steps, peer.epoch)
@@ -139,7 +139,7 @@ def _compare(
 
 def assemble(settings: DictConfig) -> tuple[Training, Corpus, dict[str, Any]]:
     """Give what ``linnet train`` trains, what it trains on, and the record of both."""
-    return training._assemble(settings)
+    return training.assemble(settings)
 
 
 def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lightning.Trainer:

@@ -60,8 +60,8 @@ def run(settings: DictConfig) -> None:
     run_folder = Path(HydraConfig.get().runtime.output_dir)
     settings = _settings_of_run(settings, run_folder)
     config.check_targets(settings)
-    with _quiet_lightning():
-        training, batches, record = _assemble(settings)
+    with quiet_lightning():
+        training, batches, record = assemble(settings)
         _write_json(run_folder / "record.json", record)
         trainer = _trainer(settings, run_folder)
         last = run_folder / "checkpoints" / "last.ckpt"
@@ -104,7 +104,7 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
     return resumed
 
 
-def _assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
+def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
     """Build what trains, what it trains on, and the record of both."""
     torch.manual_seed(settings.seed)
     source: sources.Source = instantiate(settings.data)
@@ -287,7 +287,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's advice (more workers, a GPU unused) away from the user's terminal."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
