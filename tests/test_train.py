@@ -1,6 +1,7 @@
 """Training from the command line: it learns, it resumes, it says what is wrong."""
 
 import csv
+import itertools
 import json
 import signal
 import subprocess
@@ -187,3 +188,15 @@ def test_a_gpu_trains_in_mixed_precision(corpus: list[str], tmp_path: Path) -> N
     command = [argument for argument in settings(corpus, run, *more) if argument != "trainer=cpu"]
     assert main(command) == 0
     assert (run / "checkpoints" / "best.ckpt").stat().st_size > 0
+
+
+def test_every_epoch_is_validated_though_epochs_differ_in_length(
+    corpus: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ragged = ["trainer.max_epochs=8", "batches.batch_s=2.0", "batches.buckets=3"]
+    assert main(settings(corpus, run, *ragged)) == 0
+    steps = [int(row["step"]) for row in rows(run)]
+    lengths = {after - before for before, after in itertools.pairwise([0, *steps])}
+    assert len(lengths) > 1
+    assert len({row["valid/loss"] for row in rows(run)}) == 8

@@ -206,6 +206,8 @@ class Corpus(lightning.LightningDataModule):
             shuffle=shuffle,
             seed=self._seed,
         )
+        # Lightning asks a loader for its length before it tells the sampler which epoch it is.
+        sampler.set_epoch(self.trainer.current_epoch if self.trainer and shuffle else 0)
         if self._workers and self._utterances[split].kept:
             # Read before the processes fork, so that they share one copy.
             for cut in cuts:
@@ -215,7 +217,6 @@ class Corpus(lightning.LightningDataModule):
             batch_size=None,
             sampler=sampler,
             num_workers=self._workers,
-            persistent_workers=self._workers > 0,
         )
 
 
