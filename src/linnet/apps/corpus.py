@@ -32,28 +32,21 @@ def tokenizer(settings: DictConfig, source: sources.Source) -> Tokenizer:
 def examined(
     settings: DictConfig,
     source: sources.Source,
-    tokens: Tokenizer,
-    front_end: FrontEnd,
     splits: Sequence[str] | None = None,
+    *,
+    tokens: Tokenizer | None = None,
+    front_end: FrontEnd | None = None,
 ) -> sources.Corpus:
-    """Examine ``splits`` of ``source`` (all if None): what can be spelt and fits into its steps."""
+    """Examine ``splits`` of ``source`` (all if None): can each recording be read?
+
+    With ``tokens`` also whether each text can be spelt, with ``front_end`` whether it fits into the
+    steps of its recording.
+    """
     return sources.examine(
         source,
         splits=splits,
-        encode=tokens.encode,
-        steps=lambda samples: front_end.steps(front_end.frames(samples)),
-        on_reject=settings.on_reject,
-        allow_speaker_overlap=settings.allow_speaker_overlap,
-    )
-
-
-def readable(settings: DictConfig, source: sources.Source, split: str) -> sources.Corpus:
-    """Examine ``split`` of ``source``: only whether its recordings can be read."""
-    return sources.examine(
-        source,
-        splits=(split,),
-        encode=None,
-        steps=None,
+        encode=tokens.encode if tokens else None,
+        steps=(lambda samples: front_end.steps(front_end.frames(samples))) if front_end else None,
         on_reject=settings.on_reject,
         allow_speaker_overlap=settings.allow_speaker_overlap,
     )

@@ -24,7 +24,7 @@ def run(settings: DictConfig) -> None:
     path = Path(settings.model.path)
     model, record = corpus.load_model(path)
     source: sources.Source = instantiate(settings.data)
-    examined = corpus.readable(settings.examine, source, settings.split)
+    examined = corpus.examined(settings.examine, source, (settings.split,))
     commands = _commands(settings, source)
     cuts = examined.splits[settings.split]
     report = evaluation.evaluate(
@@ -79,7 +79,7 @@ def _threshold(
             f"{settings.split} holds other words or silence, but validation does not, so no "
             f"threshold can be found for rejecting them; name one with threshold=0.5"
         )
-    examined = corpus.readable(settings.examine, source, "valid")
+    examined = corpus.examined(settings.examine, source, ("valid",))
     valid = evaluation.progress(
         corpus.utterances(examined, "valid"), total=len(examined.splits["valid"])
     )

@@ -40,7 +40,7 @@ def _clips(settings: DictConfig) -> dict[str, _Clip]:
     """Give some recordings, evenly drawn from the split."""
     if settings.clips == 0:
         return {}
-    examined = corpus.readable(settings.examine, instantiate(settings.data), settings.split)
+    examined = corpus.examined(settings.examine, instantiate(settings.data), (settings.split,))
     cuts = list(examined.splits[settings.split])
     chosen = np.linspace(0, len(cuts) - 1, min(settings.clips, len(cuts))).round().astype(int)
     kept = {cuts[i].id for i in chosen}

@@ -22,7 +22,9 @@ def run(settings: DictConfig) -> None:
     config.check_targets(settings)
     source: sources.Source = instantiate(settings.data)
     tokens = tokenizer(settings.tokenizer, source)
-    corpus = examined(settings.examine, source, tokens, instantiate(settings.frontend))
+    corpus = examined(
+        settings.examine, source, tokens=tokens, front_end=instantiate(settings.frontend)
+    )
     output = Path(settings.output)
     corpus.write(output)
     console = Console()

@@ -110,7 +110,9 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
     source: sources.Source = instantiate(settings.data)
     tokens = tokenizer(settings.tokenizer, source)
     front_end: FrontEnd = instantiate(settings.frontend)
-    corpus = examined(settings.examine, source, tokens, front_end, ("train", "valid"))
+    corpus = examined(
+        settings.examine, source, ("train", "valid"), tokens=tokens, front_end=front_end
+    )
     record = _record(settings, corpus)
     batches = data.Corpus(
         train=corpus.splits["train"],
