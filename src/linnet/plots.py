@@ -9,6 +9,8 @@ All are drawn through matplotlib's objects (never pyplot, which holds state for 
 its default settings plus the few below, so that the same numbers give the same bytes whatever the
 user's matplotlibrc says. The colours are those of Okabe and Ito ("Color universal design", 2008),
 which people with any kind of colour vision tell apart.
+
+Pictures that need torch stand elsewhere and share ``style``, ``draw_spectrogram`` and ``png``.
 """
 
 import contextlib
@@ -28,11 +30,11 @@ else:  # The checks at run time take them for objects: matplotlib is heavy and o
 
 Theme = Literal["light", "dark"]
 
-_BLUE, _VERMILLION, _GREY = "#0072B2", "#D55E00", "#888888"
-_LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
-_INK = {"light": "#1f2328", "dark": "#e6e6e6"}
-_PAPER = {"light": "#ffffff", "dark": "#16191d"}
-_DOTS_PER_INCH, _MARGIN = 110, 0.09
+BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#888888"
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
+INK = {"light": "#1f2328", "dark": "#e6e6e6"}
+PAPER = {"light": "#ffffff", "dark": "#16191d"}
+DOTS_PER_INCH, _MARGIN = 110, 0.09
 # A token that never gets this far is not drawn; one that does is named at its peak.
 _VISIBLE, _NAMED = 0.02, 0.15
 _WINDOW_S, _HOP_S, _RANGE_DB = 0.025, 0.005, 70.0
@@ -64,7 +66,7 @@ def confusion(
     wrong; few mistakes are coloured more strongly than their share, so that each can be seen. On
     the right stands the share of each row that was right.
     """
-    with _style(theme):
+    with style(theme):
         side = 0.37 * len(classes) + 0.6
         figure = _figure(side + 1.8, side + 1.0)
         axes = figure.add_subplot()
@@ -77,31 +79,31 @@ def confusion(
         axes.set_yticks(range(len(classes)), classes)
         axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color=_GREY, alpha=0.25, linewidth=0.5)
+        axes.grid(which="minor", color=GREY, alpha=0.25, linewidth=0.5)
         axes.tick_params(which="both", length=0, labelsize=font)
         axes.set_xlabel("decided")
         axes.set_ylabel("said")
-        return _png(figure)
+        return png(figure)
 
 
 def posteriorgram(posteriors: Posteriors, *, theme: Theme = "light") -> bytes:
     """Draw the posterior of each token over time, with the tokens of the hypothesis named."""
-    with _style(theme):
+    with style(theme):
         figure = _strip(float(posteriors.edges_s[-1]), 2.3)
         _draw_posteriors(figure.add_subplot(), posteriors)
-        return _png(figure)
+        return png(figure)
 
 
 def spectrogram(
     waveform: Float32[np.ndarray, " samples"], sample_rate: int, *, theme: Theme = "light"
 ) -> bytes:
     """Draw the short-time power spectrum in decibels below its peak."""
-    with _style(theme):
+    with style(theme):
         figure = _strip(len(waveform) / sample_rate, 2.3)
         axes = figure.add_subplot()
-        _draw_spectrogram(axes, waveform, sample_rate)
+        draw_spectrogram(axes, waveform, sample_rate)
         axes.set_xlabel("seconds")
-        return _png(figure)
+        return png(figure)
 
 
 def listening(
@@ -112,12 +114,12 @@ def listening(
     theme: Theme = "light",
 ) -> bytes:
     """Draw the spectrogram of a recording with the posteriors of its tokens under it."""
-    with _style(theme):
+    with style(theme):
         figure = _strip(len(waveform) / sample_rate, 3.9)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.15, 1])
-        _draw_spectrogram(above, waveform, sample_rate)
+        draw_spectrogram(above, waveform, sample_rate)
         _draw_posteriors(below, posteriors)
-        return _png(figure)
+        return png(figure)
 
 
 def _write_counts(
@@ -137,11 +139,11 @@ def _write_counts(
             ha="center",
             va="center",
             fontsize=font,
-            color="white" if dark else _INK[theme],
+            color="white" if dark else INK[theme],
         )
     for row, total in enumerate(matrix.sum(axis=1).tolist()):
         right = f"{shares[row, row]:.1%}" if total else "-"
-        axes.text(len(matrix) - 0.35, row, right, va="center", fontsize=font, color=_GREY)
+        axes.text(len(matrix) - 0.35, row, right, va="center", fontsize=font, color=GREY)
 
 
 def _draw_posteriors(axes: Axes, posteriors: Posteriors) -> None:
@@ -150,24 +152,24 @@ def _draw_posteriors(axes: Axes, posteriors: Posteriors) -> None:
     edges_s = posteriors.edges_s
     heard = {symbol for symbol, _, _ in posteriors.heard}
     if len(probabilities):
-        axes.stairs(probabilities[:, 0], edges_s, fill=True, color=_GREY, alpha=0.18)
+        axes.stairs(probabilities[:, 0], edges_s, fill=True, color=GREY, alpha=0.18)
         visible = np.flatnonzero(probabilities[:, 1:].max(axis=0) >= _VISIBLE) + 1
         for token in visible.tolist():
-            curve, colour = probabilities[:, token], _LINES[token % len(_LINES)]
+            curve, colour = probabilities[:, token], LINES[token % len(LINES)]
             axes.stairs(curve, edges_s, color=colour, linewidth=1.6)
             axes.stairs(curve, edges_s, fill=True, color=colour, alpha=0.25)
             peak = int(curve.argmax())
             if posteriors.tokens[token] not in heard and curve[peak] >= _NAMED:
                 axes.text(
                     *((edges_s[peak] + edges_s[peak + 1]) / 2, curve[peak] + 0.03),
-                    _shown(posteriors.tokens[token]),
+                    shown(posteriors.tokens[token]),
                     color=colour,
                     ha="center",
                 )
     for symbol, start_s, end_s in posteriors.heard:
-        colour = _LINES[list(posteriors.tokens).index(symbol) % len(_LINES)]
+        colour = LINES[list(posteriors.tokens).index(symbol) % len(LINES)]
         axes.text(
-            *((start_s + end_s) / 2, 1.07, _shown(symbol)),
+            *((start_s + end_s) / 2, 1.07, shown(symbol)),
             color=colour,
             ha="center",
             fontsize=11,
@@ -181,9 +183,10 @@ def _draw_posteriors(axes: Axes, posteriors: Posteriors) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_spectrogram(
+def draw_spectrogram(
     axes: Axes, waveform: Float32[np.ndarray, " samples"], sample_rate: int
 ) -> None:
+    """Draw the short-time power spectrum on ``axes``, in decibels below its peak."""
     window, hop = round(_WINDOW_S * sample_rate), round(_HOP_S * sample_rate)
     padded = np.pad(waveform.astype(np.float64), (window // 2, window))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(waveform) + 1 : hop]
@@ -211,26 +214,26 @@ def _cell_colours(
     right = np.eye(len(shares), dtype=bool)
     mistakes = np.where(shares > 0, 0.15 + 0.85 * np.sqrt(shares), 0)
     depth = np.where(right, shares, mistakes)[..., None]
-    ink = np.where(right[..., None], to_rgb(_BLUE), to_rgb(_VERMILLION))
-    return (1 - depth) * np.array(to_rgb(_PAPER[theme])) + depth * ink
+    ink = np.where(right[..., None], to_rgb(BLUE), to_rgb(VERMILLION))
+    return (1 - depth) * np.array(to_rgb(PAPER[theme])) + depth * ink
 
 
-def _shown(symbol: str) -> str:
+def shown(symbol: str) -> str:
     """Give a symbol that a reader can see; the dollar would start mathematics."""
     return symbol.replace("\u2581", "\u2423").replace("$", r"\$")
 
 
 @contextlib.contextmanager
-def _style(theme: Theme) -> Iterator[None]:
+def style(theme: Theme) -> Iterator[None]:
     """Use matplotlib's own defaults and our few changes, then restore what was there."""
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        ink, paper = _INK[theme], _PAPER[theme]
+        ink, paper = INK[theme], PAPER[theme]
         for name in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):
             mpl.rcParams[name] = ink
-        mpl.rcParams["axes.edgecolor"] = _GREY
+        mpl.rcParams["axes.edgecolor"] = GREY
         mpl.rcParams["figure.facecolor"] = mpl.rcParams["axes.facecolor"] = paper
         mpl.rcParams["font.size"] = 9
         yield
@@ -242,7 +245,7 @@ def _figure(width: float, height: float) -> Canvas:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN)
-    return Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout=layout)
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
 
 
 def _strip(duration_s: float, height: float) -> Canvas:
@@ -253,13 +256,13 @@ def _strip(duration_s: float, height: float) -> Canvas:
     from matplotlib.figure import Figure
 
     width = float(np.clip(1.5 * duration_s + 4.5, 6.5, 16.0))
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH)
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     left, right, bottom, top = 0.6 / width, 1 - 0.15 / width, 0.48 / height, 1 - 0.12 / height
     figure.subplots_adjust(left=left, right=right, bottom=bottom, top=top, hspace=0.12)
     return figure
 
 
-def _png(figure: Canvas) -> bytes:
+def png(figure: Canvas) -> bytes:
     """Render with a palette of 256 colours, a quarter of the bytes for the same look."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
