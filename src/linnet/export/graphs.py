@@ -4,9 +4,10 @@
     features.onnx                                              log-mel -+-> cepstra -> normalised
                      -> stacked -> recurrent layers -> head -> log-probabilities
 
-Only plain operators that every runtime has. A backward layer is a forward one between two
-ReverseSequence nodes: some runtimes ignore the lengths that the recurrent operators take. Sums over
-time run in float64, because in float32 the mean of ten minutes is off by more than the gate allows.
+Only plain operators that every runtime has, onnxruntime in a browser among them. A backward layer
+is a forward one between two ReverseSequence nodes: some runtimes ignore the lengths that the
+recurrent operators take. Sums over time run in float64, because in float32 the mean of ten minutes
+is off by more than the gate allows.
 """
 
 import math
