@@ -5,6 +5,7 @@
       InputError            the call or the input is wrong: exit status 2
         AudioError          a recording that cannot be read
         TextError           a transcript that the tokens cannot spell
+        KeywordError        a keyword that cannot be listened for
         CorpusError         a corpus that is not what its description says
         ConfigError         an option that does not exist or has a wrong value
         ModelError          a checkpoint, graph or model folder that cannot be used
@@ -36,6 +37,10 @@ class AudioError(InputError):
 
 class TextError(InputError):
     """A transcript that the tokens cannot spell."""
+
+
+class KeywordError(InputError):
+    """A keyword that cannot be listened for: empty, not spelt by the tokens, a wrong threshold."""
 
 
 class CorpusError(InputError):
