@@ -1,17 +1,14 @@
-"""Error rates, and how far to trust them.
+"""Error rates of texts, and what was taken for what.
 
     references, hypotheses  --word_counts, character_counts-->  Counts of each pair
     Counts                  --error_rate-->                     Figure (bootstrap interval)
-    successes of trials     --proportion-->                     Figure (Wilson's interval)
+    classes said, decided   --confusion_matrix-->               how often each for each
 
-A number without an interval says nothing about the next recording, so each is a :class:`Figure`: a
-value, the ends of its 95 % interval, and what it was counted on. Utterances of one speaker are
-alike (same voice, room and microphone), so the bootstrap draws whole speakers where there are
-enough of them.
+Utterances of one speaker are alike (same voice, room and microphone), so the bootstrap draws whole
+speakers where there are enough of them.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,21 +16,10 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from linnet.errors import InputError
+from linnet.metrics.intervals import Figure, proportion
 
-# The 97.5th percentile of the normal distribution, for intervals of 95 %.
-_NORMAL_QUANTILE = 1.959963984540054
 _DRAWS = 2000
 _FEWEST_GROUPS = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """A value with its 95 % interval and the number of things it was counted on."""
-
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,24 +111,6 @@ def error_rate(counts: Sequence[Counts], groups: Sequence[str], *, seed: int = 0
         low, high = alike.low, alike.high
     value = total.errors / total.reference
     return Figure(value, min(low, value), max(high, value), total.reference)
-
-
-def proportion(successes: int, trials: int) -> Figure:
-    """Give a share with Wilson's interval (1927, "Probable inference", without correction).
-
-    Raises:
-        InputError: there were no trials, or more successes than trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise InputError(f"a share needs 0 to n of n > 0 trials, got {successes} of {trials}")
-    share = successes / trials
-    spread = _NORMAL_QUANTILE**2 / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
-    # At the ends the formula gives 0 and 1 but for rounding.
-    low = 0.0 if successes == 0 else middle - half
-    high = 1.0 if successes == trials else middle + half
-    return Figure(share, low, high, trials)
 
 
 def confusion_matrix(
