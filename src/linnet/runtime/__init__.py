@@ -1,0 +1,37 @@
+"""The runtime: an exported model on onnxruntime, without torch.
+
+    model folder -> model.json, model.onnx, checked against each other -> Model
+    waveform -> resample -> log-probabilities -> beam -> text with times and confidences
+
+The graph computes its own features, so a waveform is all it takes. What it needs to know beside the
+graph (tokens, sample rate, time of a step) is JSON: in ``model.json`` of a folder, and again inside
+the graph, so that a lone ``.onnx`` works as well.
+"""
+
+from linnet.runtime.loading import (
+    CUT_KEY,
+    DESCRIPTION,
+    FEATURES_GRAPH,
+    FORMAT,
+    METADATA_KEY,
+    VERSION,
+    WAVEFORM_GRAPH,
+    load,
+    session,
+)
+from linnet.runtime.model import Model, Token, Transcript
+
+__all__ = [
+    "CUT_KEY",
+    "DESCRIPTION",
+    "FEATURES_GRAPH",
+    "FORMAT",
+    "METADATA_KEY",
+    "VERSION",
+    "WAVEFORM_GRAPH",
+    "Model",
+    "Token",
+    "Transcript",
+    "load",
+    "session",
+]

@@ -1,0 +1,126 @@
+"""Loading: a model folder or a lone graph becomes a model, once all of it fits together.
+
+model.json, model.onnx -> is it there, whole, of this format, of one export? -> session -> Model
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from linnet.errors import InputError, ModelError
+from linnet.runtime.model import Model
+
+FORMAT = "linnet"
+VERSION = 1
+DESCRIPTION = "model.json"
+WAVEFORM_GRAPH = "model.onnx"
+FEATURES_GRAPH = "features.onnx"
+# Under these keys of a graph's metadata stand the JSON and the place where the model was cut.
+METADATA_KEY = "linnet"
+CUT_KEY = "linnet_cut"
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
+_ERRORS = 3  # onnxruntime's level for errors: its warnings are about its own optimisations
+
+
+def load(path: str | os.PathLike[str], *, threads: int = 1) -> Model:
+    """Load an exported model.
+
+    Args:
+        path: a model folder, or a waveform graph (``.onnx``) that ``linnet export`` wrote.
+        threads: that one call may use; calls from several threads run side by side anyway.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged, incomplete or of another format.
+    """
+    path = Path(path)
+    if path.is_dir():
+        described = _description(_read(path / DESCRIPTION).decode(errors="replace"), path)
+        content = _verified(path, WAVEFORM_GRAPH, described)
+        return Model(session(content, str(path / WAVEFORM_GRAPH), threads), described, str(path))
+    if path.suffix in _CHECKPOINTS:
+        raise ModelError(
+            f"{path}: this is a checkpoint; export it first: "
+            f"linnet export checkpoint={path} output=DIR"
+        )
+    opened = session(_read(path), str(path), threads)
+    metadata = opened.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelError(f"{path}: this graph was not written by 'linnet export'")
+    described = _description(metadata[METADATA_KEY], path)
+    if metadata.get(CUT_KEY) != "waveform":
+        raise ModelError(
+            f"{path}: this graph takes {metadata.get(CUT_KEY)}, not a waveform; give the model "
+            f"folder or its {WAVEFORM_GRAPH}"
+        )
+    return Model(opened, described, str(path))
+
+
+def session(content: bytes, name: str, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Give an onnxruntime session of the graph in ``content``, on the CPU.
+
+    Raises:
+        ModelError: it is no graph that onnxruntime runs.
+    """
+    if threads < 1:
+        raise InputError(f"threads={threads} must be at least 1")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS
+    try:
+        return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    # onnxruntime's errors have no base of their own.
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{name}: onnxruntime cannot load it as a graph: {reason}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        if path.parent.is_dir() and path.name in (DESCRIPTION, WAVEFORM_GRAPH):
+            raise ModelError(
+                f"{path.parent}: this is no model folder, for it lacks {path.name}; "
+                "'linnet export' makes one"
+            ) from error
+        raise ModelError(f"{path}: there is no such model; check the path") from error
+    except OSError as error:
+        raise ModelError(f"{path}: the file cannot be read: {error.strerror}") from error
+
+
+def _description(text: str, path: Path) -> dict[str, Any]:
+    """Parse the description and see that it is one this version reads."""
+    try:
+        described = json.loads(text)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: its {DESCRIPTION} is damaged ({error}); export it again"
+        ) from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise ModelError(f"{path}: its {DESCRIPTION} does not describe a Linnet model")
+    if described.get("version") != VERSION:
+        raise ModelError(
+            f"{path}: the model has format version {described.get('version')!r}, this Linnet reads "
+            f"{VERSION}; export it again with this Linnet, or install the one that exported it"
+        )
+    return described
+
+
+def _verified(folder: Path, name: str, described: Mapping[str, Any]) -> bytes:
+    """Give the content of a file if it is the one that the description means."""
+    content = _read(folder / name)
+    files = described.get("files")
+    expected = files.get(name, {}).get("sha256") if isinstance(files, dict) else None
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise ModelError(
+            f"{folder / name}: the file is not the one that was exported: {DESCRIPTION} says "
+            f"sha256 {str(expected)[:12]}..., it has {actual[:12]}...; copy the folder again"
+        )
+    return content

@@ -1,0 +1,121 @@
+"""The model: a waveform graph with its tokens, sample rate and times.
+
+waveform -> resample -> log-probabilities -> beam -> text with times and confidences
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float32, Shaped
+
+from linnet.audio import resample
+from linnet.decode import beam as beam_search
+from linnet.decode import greedy
+from linnet.errors import InputError, ModelError, TextError
+from linnet.runtime.checking import check_rate, checked
+from linnet.text import Tokenizer, tokenizer
+
+
+@dataclass(frozen=True)
+class Token:
+    """One symbol of a transcript: when it was said, in seconds, and how sure the model is."""
+
+    token: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said, how sure the model is (0 to 1), and the symbols it is made of."""
+
+    text: str
+    confidence: float
+    tokens: tuple[Token, ...]
+
+
+class Model:
+    """A loaded waveform graph. Any number of threads may use one at the same time.
+
+    Args:
+        session: of a graph from ``x`` [N, S] to log-probabilities [N, T', V].
+        description: the content of ``model.json``.
+        name: what errors call the model.
+    """
+
+    tokenizer: Tokenizer
+    sample_rate: int
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, description: Mapping[str, Any], name: str
+    ) -> None:
+        self.description = description
+        self.name = name
+        try:
+            self.sample_rate = int(description["sample_rate"])
+            self._step_samples = int(description["subsampling"]["samples"])
+            symbols = description["tokenizer"]
+            self.tokenizer = tokenizer(symbols["kind"], symbols["tokens"])
+        except (KeyError, TypeError, ValueError, TextError) as error:
+            raise ModelError(
+                f"{name}: its description lacks or spoils something ({error!r}); export it again"
+            ) from error
+        self._session = session
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        tokens = len(self.tokenizer.tokens)
+        if len(inputs) != 1 or len(outputs) != 1 or outputs[0].shape[-1] != tokens:
+            raise ModelError(
+                f"{name}: a waveform graph has one input and one output of {tokens} tokens, this "
+                f"has inputs {[(i.name, i.shape) for i in inputs]} and outputs "
+                f"{[(o.name, o.shape) for o in outputs]}; export it again"
+            )
+        self._input, self._output = inputs[0].name, outputs[0].name
+
+    def seconds(self, step: int) -> float:
+        """Give the time at which ``step`` starts."""
+        return step * self._step_samples / self.sample_rate
+
+    def log_probs(self, waveform: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "steps tokens"]:
+        """Give the log-probabilities of the tokens at each step.
+
+        Args:
+            waveform: samples in +-1 at ``sample_rate``, one axis, float32; may be empty.
+
+        Raises:
+            InputError: it is none of these, or holds NaN or infinity.
+        """
+        return self._session.run([self._output], {self._input: checked(waveform)[None]})[0][0]
+
+    def transcribe(
+        self, waveform: Shaped[np.ndarray, "..."], sample_rate: int, beam: int = 1
+    ) -> Transcript:
+        """Give the text of a recording.
+
+        Args:
+            waveform: samples in +-1, one axis, float32; may be empty.
+            sample_rate: of the waveform, in Hz; another than the model's is resampled.
+            beam: prefixes that are kept at each step; 1 takes the best token of each step.
+
+        Raises:
+            InputError: the waveform, its rate or the beam is not of that kind.
+        """
+        check_rate(sample_rate)
+        if beam < 1:
+            raise InputError(f"beam={beam} must be at least 1")
+        if not checked(waveform).size:
+            # The graph answers with what it makes of silence; where nothing is, nothing was said.
+            return Transcript("", 1.0, ())
+        resampled = resample(waveform, sample_rate, self.sample_rate)
+        log_probs = self.log_probs(resampled)
+        found = greedy(log_probs) if beam == 1 else beam_search(log_probs, beam)
+        tokens = tuple(
+            Token(self.tokenizer.tokens[i], self.seconds(start), self.seconds(end), confidence)
+            for i, start, end, confidence in zip(
+                found.ids, found.starts, found.ends, found.confidences, strict=True
+            )
+        )
+        return Transcript(self.tokenizer.decode(found.ids), found.confidence, tokens)
