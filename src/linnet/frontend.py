@@ -176,6 +176,11 @@ class FrontEnd(nn.Module):
         """Keep ``values`` with the module but out of checkpoints: the settings say them already."""
         self.register_buffer(name, torch.from_numpy(values).float().contiguous(), persistent=False)
 
+    @property
+    def causal(self) -> bool:
+        """Whether no step depends on a later one, beyond its own frames."""
+        return self.normalisation == "training" and not self.normalise_waveform
+
     @overload
     def frames(self, samples: int) -> int: ...
     @overload

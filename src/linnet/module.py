@@ -24,9 +24,11 @@ from torch import Tensor, nn
 from linnet import decode, metrics
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch
-from linnet.errors import LinnetError, ModelError
+from linnet.errors import ConfigError, LinnetError, ModelError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
+from linnet.streaming import StreamingNetwork
+from linnet.streaming import network as build_network
 from linnet.text import Tokenizer, normalise, tokenizer
 
 FORMAT = 1
@@ -52,10 +54,19 @@ class Recogniser(nn.Module):
         front_end: waveform to features.
         network: features to log-probabilities.
         tokens: text to token ids and back.
+
+    Raises:
+        ConfigError: the network streams, but the front-end needs the whole clip.
     """
 
     def __init__(self, front_end: FrontEnd, network: Network, tokens: Tokenizer) -> None:
         super().__init__()
+        if isinstance(network, StreamingNetwork) and not front_end.causal:
+            raise ConfigError(
+                f"frontend.normalisation={front_end.normalisation} with "
+                f"frontend.normalise_waveform={front_end.normalise_waveform} needs the whole clip, "
+                "but this model streams; use frontend=streaming"
+            )
         self.front_end = front_end
         self.network = network
         self.tokenizer = tokens
@@ -97,7 +108,7 @@ def recogniser(description: dict[str, Any]) -> Recogniser:
     """Build the recogniser that ``description`` names, with fresh weights."""
     return Recogniser(
         FrontEnd(**description["front_end"]),
-        Network(**description["network"]),
+        build_network(description["network"]),
         tokenizer(description["tokenizer"]["kind"], description["tokenizer"]["tokens"]),
     )
 
