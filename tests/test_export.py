@@ -9,6 +9,7 @@ from typing import Any
 import kaldi_native_fbank
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import scipy.fft
 import torch
@@ -17,7 +18,8 @@ from onnx import numpy_helper
 
 from linnet import audio
 from linnet.errors import ConfigError, LinnetError, ModelError, ParityError
-from linnet.export import export, fingerprint, folder, parity
+from linnet.evaluation import Utterance
+from linnet.export import Contents, describing, export, fingerprint, int8, parity, reading
 from linnet.export.spectrum import bin_order
 from linnet.frontend import FrontEnd
 from linnet.model import Network
@@ -41,7 +43,8 @@ VARIANTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def built(made: FrontEnd, net: Network) -> dict[str, onnx.ModelProto]:
-    return folder.build(made, net, folder.describe(made, net, TOKENIZER, RECORD))
+    graphs = describing.build(made, net, describing.describe(made, net, TOKENIZER, RECORD))
+    return graphs | {int8.int8_name(n): int8.stored_as_int8(g) for n, g in graphs.items()}
 
 
 def checked(
@@ -151,6 +154,7 @@ def test_the_graphs_are_plain_small_and_open_in_batch_and_time(tmp_path: Path) -
             ["log_probs_len", "N"],
         ],
     }
+    shapes |= {int8.int8_name(name): expected for name, expected in shapes.items()}
     for name, expected in shapes.items():
         model = onnx.load(output / name)
         onnx.checker.check_model(model, full_check=True)
@@ -162,7 +166,7 @@ def test_the_graphs_are_plain_small_and_open_in_batch_and_time(tmp_path: Path) -
             for v in values
         ]
         assert all(node.name for node in model.graph.node)
-        assert len(model.graph.node) == reported["files"][name]["nodes"] < 160
+        assert len(model.graph.node) == reported["files"][name]["nodes"] < 170
         assert (output / name).stat().st_size == reported["files"][name]["bytes"]
 
 
@@ -170,7 +174,8 @@ def test_the_description_stands_in_the_folder_and_in_each_graph(tmp_path: Path) 
     output = exported(tmp_path / "model")
     described = json.loads((output / "model.json").read_text())
     files = described.pop("files")
-    for name, cut in (("model.onnx", "waveform"), ("features.onnx", "log_mel")):
+    cuts = {"model": "waveform", "features": "log_mel"}
+    for name, cut in [(f"{n}{e}", c) for n, c in cuts.items() for e in (".onnx", ".int8.onnx")]:
         metadata = {p.key: p.value for p in onnx.load(output / name).metadata_props}
         assert json.loads(metadata.pop("linnet")) == described
         assert metadata.pop("model_type")
@@ -186,7 +191,14 @@ def test_the_description_stands_in_the_folder_and_in_each_graph(tmp_path: Path) 
     assert described["record"] == RECORD
     assert described["keywords"] == {}
     assert FrontEnd(**described["front_end"]).settings == front_end().settings
-    assert sorted(files) == ["features.onnx", "model.onnx", "parity.json", "tokens.txt"]
+    assert sorted(files) == [
+        "features.int8.onnx",
+        "features.onnx",
+        "model.int8.onnx",
+        "model.onnx",
+        "parity.json",
+        "tokens.txt",
+    ]
     for name, identity in files.items():
         content = (output / name).read_bytes()
         assert identity == {
@@ -226,10 +238,23 @@ def node(graph: onnx.ModelProto, name: str) -> onnx.NodeProto:
     return next(n for n in graph.graph.node if n.name == name)
 
 
+def matrix(graph: onnx.ModelProto, name: str) -> str:
+    """Give the name under which a matrix is stored, in float32 or int8."""
+    names = {constant.name for constant in graph.graph.initializer}
+    return name if name in names else f"{name}/int8"
+
+
 def plant_weight(graph: onnx.ModelProto) -> None:
-    values = values_of(graph, "layer_1/backward/state_weight")
-    values[0, 5, 7] += 0.05
-    change(graph, "layer_1/backward/state_weight", values)
+    name = matrix(graph, "layer_1/backward/state_weight")
+    values = values_of(graph, name)
+    values[0, 5, 7] = values[0, 5, 7] // 2 if name.endswith("int8") else values[0, 5, 7] + 0.05
+    change(graph, name, values)
+
+
+def plant_scale(graph: onnx.ModelProto) -> None:
+    values = values_of(graph, "layer_0/forward/input_weight/scale")
+    values[0, 3] *= 1.01
+    change(graph, "layer_0/forward/input_weight/scale", values)
 
 
 def plant_window(graph: onnx.ModelProto) -> None:
@@ -241,9 +266,9 @@ def plant_mel(graph: onnx.ModelProto) -> None:
 
 
 def plant_gates(graph: onnx.ModelProto) -> None:
-    values = values_of(graph, "layer_0/forward/input_weight")
-    z, r, n = np.split(values, 3, axis=1)
-    change(graph, "layer_0/forward/input_weight", np.concatenate([r, z, n], axis=1))
+    name = matrix(graph, "layer_0/forward/input_weight")
+    z, r, n = np.split(values_of(graph, name), 3, axis=1)
+    change(graph, name, np.concatenate([r, z, n], axis=1))
 
 
 def plant_reset(graph: onnx.ModelProto) -> None:
@@ -259,6 +284,11 @@ def plant_padding(graph: onnx.ModelProto) -> None:
     node(graph, "cepstra/kept").input[0] = "clip/padded"
 
 
+def plant_filling(graph: onnx.ModelProto) -> None:
+    """Fill a clip shorter than a step with what follows it in the batch."""
+    node(graph, "clip/clipped").input[2] = "clip/padded"
+
+
 def plant_reversal(graph: onnx.ModelProto) -> None:
     for which in ("reversed", "restored"):
         turned = node(graph, f"layer_0/backward/{which}")
@@ -271,16 +301,19 @@ def plant_reversal(graph: onnx.ModelProto) -> None:
         graph.graph.initializer.append(numpy_helper.from_array(np.array([-1]), "ints/-1"))
 
 
+# A graph from the log-mel has neither window nor mel matrix; one of clips alone has no padding.
+WAVEFORM = ("model.onnx", "model.int8.onnx")
+FEATURES = ("features.onnx", "features.int8.onnx")
 FAULTS = [
-    (plant_weight, "model.onnx"),
-    (plant_weight, "features.onnx"),
-    (plant_window, "model.onnx"),
-    (plant_mel, "model.onnx"),
-    (plant_gates, "model.onnx"),
-    (plant_gates, "features.onnx"),
+    *((plant_weight, file) for file in (*WAVEFORM, *FEATURES)),
+    *((plant_gates, file) for file in (*WAVEFORM, *FEATURES)),
+    *((plant_scale, file) for file in ("model.int8.onnx", "features.int8.onnx")),
+    *((plant_window, file) for file in WAVEFORM),
+    *((plant_mel, file) for file in WAVEFORM),
+    *((plant_padding, file) for file in FEATURES),
+    *((plant_filling, file) for file in FEATURES),
     (plant_reset, "model.onnx"),
     (plant_floor, "model.onnx"),
-    (plant_padding, "features.onnx"),
     (plant_reversal, "features.onnx"),
 ]
 
@@ -289,11 +322,67 @@ FAULTS = [
 def test_the_gate_finds_a_planted_fault(plant: Any, file: str) -> None:
     made = front_end()
     net = network(made.features)
-    graphs = built(made, net)
-    plant(graphs[file])
+    graph = built(made, net)[file]
+    plant(graph)
     with pytest.raises(ParityError, match=rf"^{file}: on .*(log-probability|tokens)") as raised:
-        checked(graphs, made, net, longest_s=1.0)
+        checked({file: graph}, made, net, longest_s=1.0)
     assert "nothing was exported" in str(raised.value)
+
+
+def heard() -> list[Utterance]:
+    return [Utterance(f"clip {i}", clip, "a b", "") for i, clip in enumerate(clips())]
+
+
+def test_int8_weights_are_within_half_a_step_of_the_weights() -> None:
+    weight = np.random.default_rng(0).standard_normal((3, 5, 7)).astype(np.float32)
+    weight[1, 2] = 0.0
+    for axis in (-1, 0):
+        values, scale = int8.rounded(weight, axis)
+        assert values.dtype == np.int8
+        assert np.abs(values).max() == 127
+        assert (np.abs(values * scale - weight) <= 0.5001 * scale).all()
+    assert not values[1, 2].any()
+
+
+def test_onnxruntime_folds_the_int8_weights_when_it_loads_them(tmp_path: Path) -> None:
+    made = front_end()
+    graphs = built(made, network(made.features))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
+    content = graphs["features.int8.onnx"].SerializeToString()
+    assert len(content) < 0.5 * len(graphs["features.onnx"].SerializeToString())
+    onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    folded = onnx.load(tmp_path / "folded.onnx").graph
+    assert not any(c.data_type == onnx.TensorProto.INT8 for c in folded.initializer)
+    assert not any(node.name.endswith("/wide") for node in folded.node)
+
+
+def test_int8_weights_that_change_the_text_are_refused() -> None:
+    made = front_end()
+    net = network(made.features)
+    graphs = built(made, net)
+    lines: list[str] = []
+    found = reading.check(graphs, TOKENIZER, heard(), lines.append)
+    assert found["recordings"] == 3
+    assert found["identical_text"] == 1.0
+    rate = found["word_error_rate"]
+    assert isinstance(rate, dict)
+    assert rate["change"] == rate["int8"] - rate["float32"] == 0.0
+    assert "the word error rate goes from" in lines[0]
+    plant_gates(graphs["model.int8.onnx"])
+    with pytest.raises(ParityError, match=r"3 of 3 texts change .*clip 0: .*int8=false"):
+        reading.check(graphs, TOKENIZER, heard(), silent)
+    silence = [Utterance("hum", clips()[0], "", "")]
+    assert "word_error_rate" not in reading.check(built(made, net), TOKENIZER, silence, silent)
+
+
+def test_int8_graphs_can_be_left_out(tmp_path: Path) -> None:
+    made = front_end()
+    parts = (made, network(made.features), TOKENIZER, RECORD, tmp_path / "model", clips())
+    wanted = Contents(int8=False)
+    found = export(*parts, contents=wanted, longest_s=1.0, say=silent)
+    assert sorted(found["files"]) == ["features.onnx", "model.onnx"]
+    assert not list(tmp_path.rglob("*.int8.onnx"))
 
 
 def test_the_gate_names_the_clip_and_both_numbers() -> None:

@@ -1,6 +1,6 @@
 """linnet export: a checkpoint becomes a model folder that runs without PyTorch.
 
-checkpoint, real clips -> graphs -> parity gate -> model.onnx, features.onnx, model.json, ...
+checkpoint, real clips -> graphs -> parity gate -> model.onnx, model.int8.onnx, ..., model.json
 """
 
 import sys
@@ -8,20 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from hydra.utils import instantiate
-from jaxtyping import Float32
 from omegaconf import DictConfig
 
 from linnet import export, module
 from linnet.apps import config, corpus
-
-_Clip = Float32[np.ndarray, " samples"]
+from linnet.evaluation import Utterance
 
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet export``."""
     config.check_targets(settings)
     model, record = module.load(Path(settings.checkpoint))
-    clips = _clips(settings)
+    heard = _recordings(settings)
+    chosen = [heard[i] for i in _evenly(len(heard), settings.clips)]
     output = Path(settings.output)
     export.export(
         model.front_end,
@@ -29,20 +28,27 @@ def run(settings: DictConfig) -> None:
         model.tokenizer,
         record,
         output,
-        list(clips.values()),
-        names=list(clips),
+        [one.waveform for one in chosen],
+        names=[one.id for one in chosen],
+        utterances=heard,
+        contents=export.Contents(int8=settings.int8),
         longest_s=settings.longest_s,
     )
     sys.stdout.write(f"{output}\n")
 
 
-def _clips(settings: DictConfig) -> dict[str, _Clip]:
-    """Give some recordings, evenly drawn from the split."""
+def _recordings(settings: DictConfig) -> list[Utterance]:
+    """Give recordings of the split, evenly drawn."""
     if settings.clips == 0:
-        return {}
+        return []
+    most = max(settings.clips, settings.texts if settings.int8 else 0)
     examined = corpus.examined(settings.examine, instantiate(settings.data), (settings.split,))
     cuts = list(examined.splits[settings.split])
-    chosen = np.linspace(0, len(cuts) - 1, min(settings.clips, len(cuts))).round().astype(int)
-    kept = {cuts[i].id for i in chosen}
+    kept = {cuts[i].id for i in _evenly(len(cuts), most)}
     read = corpus.utterances(examined, settings.split)
-    return {one.id: one.waveform for one in read if one.id in kept}
+    return [one for one in read if one.id in kept]
+
+
+def _evenly(present: int, most: int) -> list[int]:
+    """Give the places of at most ``most`` of ``present`` things, evenly drawn."""
+    return [int(i) for i in np.linspace(0, present - 1, min(most, present)).round()]

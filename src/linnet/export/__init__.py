@@ -7,6 +7,6 @@ checkpoint on real recordings and hard shapes (``parity``); a folder that fails 
 (``folder``).
 """
 
-from linnet.export.folder import export
+from linnet.export.folder import Contents, export
 
-__all__ = ["export"]
+__all__ = ["Contents", "export"]

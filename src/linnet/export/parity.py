@@ -10,11 +10,14 @@ from that is measured as well and stands in ``parity.json``.
 The limit is one of log-probabilities, absolute for likely tokens and relative below exp(-1): the
 score of a token at exp(-20) is a sum of large terms, and float32 keeps 7 digits of each.
 
+A graph with int8 weights is held to the same limit against the checkpoint with the same weights
+rounded alike: a mistake in it shows as it would in any graph. What the rounding itself does to the
+answers stands in ``reading``.
+
 Every clip goes through each graph alone, and again in batches: of one length for the waveform
 graph, with junk (NaN among it) in the padding for the features graph.
 """
 
-import copy
 import itertools
 import sys
 from collections.abc import Callable, Mapping
@@ -24,12 +27,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from jaxtyping import Float
 
 from linnet.decode import greedy
 from linnet.errors import ParityError
-from linnet.export import shapes
-from linnet.export.shapes import LogMel, Waveform
+from linnet.export import int8, shapes
+from linnet.export.reference import LogProbs, Reference
+from linnet.export.shapes import Waveform
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import FEATURES_GRAPH, WAVEFORM_GRAPH, session
@@ -37,53 +40,13 @@ from linnet.runtime import FEATURES_GRAPH, WAVEFORM_GRAPH, session
 LIMIT = 1e-4
 LONGEST_S = 600.0
 BATCHES = (1, 2, 7)
-
-LogProbs = Float[np.ndarray, "_steps _tokens"]
+# Rounding weights does not depend on a clip's length: what long clips show, the float graph showed.
+_INT8_LONGEST_S = 20.0
 
 
 def to_standard_error(line: str) -> None:
     """Report progress."""
     sys.stderr.write(f"{line}\n")
-
-
-class Reference:
-    """The checkpoint, one clip at a time, on the CPU.
-
-    Args:
-        front_end: copied, not changed.
-        network: the same.
-        precision: float64 to judge by, float32 to see what the checkpoint itself rounds.
-    """
-
-    def __init__(
-        self, front_end: FrontEnd, network: Network, precision: torch.dtype = torch.float64
-    ) -> None:
-        self._front_end = copy.deepcopy(front_end).to("cpu", precision).eval()
-        self._network = copy.deepcopy(network).to("cpu", precision).eval()
-        self._precision = precision
-        self.stack = front_end.stack
-
-    @torch.no_grad()
-    def log_mel(self, waveform: Waveform) -> LogMel:
-        """Give the log-mel as a host computes it: levelled if the front-end does so."""
-        samples = torch.tensor([len(waveform)])
-        values = torch.tensor(waveform, dtype=self._precision)[None]
-        levelled = self._front_end.level(values, samples)
-        return self._front_end.log_mel(levelled, samples)[0].float().numpy()
-
-    @torch.no_grad()
-    def from_waveform(self, waveform: Waveform) -> LogProbs:
-        """Give the log-probabilities of a clip."""
-        values = torch.tensor(waveform, dtype=self._precision)[None]
-        features, steps = self._front_end(values, torch.tensor([len(waveform)]))
-        return self._network(features, steps)[0].numpy()
-
-    @torch.no_grad()
-    def from_log_mel(self, log_mel: LogMel) -> LogProbs:
-        """Give the log-probabilities of a clip that starts as a log-mel."""
-        values = torch.tensor(log_mel, dtype=self._precision)[None]
-        features, steps = self._front_end.from_log_mel(values, torch.tensor([len(log_mel)]))
-        return self._network(features, steps)[0].numpy()
 
 
 @dataclass
@@ -92,6 +55,7 @@ class Finding:
 
     file: str
     real: frozenset[str]
+    against: str = "the checkpoint in float64"
     compared: int = 0
     largest: float = 0.0
     largest_difference: float = 0.0
@@ -138,7 +102,7 @@ class Finding:
     def record(self) -> dict[str, object]:
         """Give what ``parity.json`` says about the comparisons."""
         return {
-            "compared_with": "the checkpoint in float64",
+            "compared_with": self.against,
             "comparisons": self.compared,
             "largest_error": self.largest,
             "largest_error_at": self.where,
@@ -162,7 +126,7 @@ def check(
     Args:
         front_end: of the checkpoint.
         network: of the checkpoint.
-        graphs: by file name: the waveform graph, the features graph.
+        graphs: by file name: the waveform and the features graph, with weights in float32 or int8.
         clips: real recordings at the front-end's rate, by name; without any, glides in noise take
             their place, which try the graph less than speech does.
         longest_s: length of the longest artificial clip.
@@ -174,14 +138,21 @@ def check(
     exact = Reference(front_end, network)
     real = {name: clip for name, clip in clips.items() if len(clip)}
     sound = real or shapes.glides(front_end.sample_rate)
-    hard = shapes.hard(front_end, list(sound.values()), longest_s)
-    checks = {WAVEFORM_GRAPH: _check_waveforms, FEATURES_GRAPH: _check_features}
+    tape = list(sound.values())
+    long = shapes.hard(front_end, tape, longest_s)
+    brief = shapes.hard(front_end, tape, min(longest_s, _INT8_LONGEST_S))
     files: dict[str, object] = {}
     for file, graph in graphs.items():
-        content = graph.SerializeToString(deterministic=True)
+        say(f"parity: {file}: {len(real)} recordings and {len(long)} hard shapes")
         finding = Finding(file, frozenset(real))
-        say(f"parity: {file}: {len(real)} recordings and {len(hard)} hard shapes")
-        checks[file](exact, session(content, file), finding, sound, hard)
+        against, hard = exact, long
+        if int8.is_int8(file):
+            against = Reference(front_end, int8.rounded_network(network))
+            hard = brief
+            finding.against = "the checkpoint in float64, its weights rounded to int8"
+        content = graph.SerializeToString(deterministic=True)
+        check = _CHECKS[int8.float_name(file)]
+        check(against, session(content, file), finding, sound, hard)
         say(
             f"parity: {file}: the largest error is {finding.largest:.2g}, on {finding.where} "
             f"(limit {LIMIT:g})"
@@ -193,7 +164,7 @@ def check(
     return {
         "limit": LIMIT,
         "recordings": list(real),
-        "hard_shapes": list(hard),
+        "hard_shapes": list(long),
         "batches": list(BATCHES),
         "checkpoint_in_float32": {"largest_difference": float(max(own))},
         "files": files,
@@ -250,3 +221,6 @@ def _check_features(
         for name, got, count in zip(chosen, answers, steps, strict=True):
             where = f"{name} in a batch of {size}, padded with junk"
             finding.compare(where, expected[name], got[:count])
+
+
+_CHECKS = {WAVEFORM_GRAPH: _check_waveforms, FEATURES_GRAPH: _check_features}

@@ -1,0 +1,97 @@
+"""What a model is, in words for programs, and the graphs that carry these words.
+
+front-end, network, tokenizer, record -> model.json (less the files) -> metadata of each graph
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+
+from linnet.errors import ModelError
+from linnet.export.fingerprint import fingerprint
+from linnet.export.graphs import features_graph, waveform_graph
+from linnet.frontend import FrontEnd
+from linnet.model import Network
+from linnet.runtime import (
+    CUT_KEY,
+    FEATURES_GRAPH,
+    FORMAT,
+    METADATA_KEY,
+    VERSION,
+    WAVEFORM_GRAPH,
+)
+from linnet.text import Tokenizer
+
+# What a file of the graph is called, where it is cut, the kind that hosts know it as, its builder.
+_CUTS = (
+    (WAVEFORM_GRAPH, "waveform", "omnilingual_asr_ctc", waveform_graph),
+    (FEATURES_GRAPH, "log_mel", "zipformer2_ctc", features_graph),
+)
+
+
+def describe(
+    front_end: FrontEnd, network: Network, tokenizer: Tokenizer, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give what a runtime needs to know, as in ``model.json``, less the list of files."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "sample_rate": front_end.sample_rate,
+        "front_end": dict(front_end.settings),
+        "network": dict(network.settings),
+        "subsampling": {
+            "frames": front_end.stack,
+            "samples": front_end.stack * front_end.shift_samples,
+            "seconds": front_end.seconds(1),
+        },
+        "tokenizer": {"kind": tokenizer.kind, "tokens": list(tokenizer.tokens)},
+        "keywords": {},
+        "record": dict(record),
+        "fingerprint": fingerprint(front_end),
+    }
+
+
+def build(
+    front_end: FrontEnd, network: Network, described: Mapping[str, Any]
+) -> dict[str, onnx.ModelProto]:
+    """Give every graph by file name, the description in its metadata."""
+    graphs = {}
+    for name, cut, kind, builder in _CUTS:
+        metadata = {
+            METADATA_KEY: json.dumps(described, sort_keys=True, allow_nan=False),
+            CUT_KEY: cut,
+            "model_type": kind,
+            "sample_rate": str(front_end.sample_rate),
+            "subsampling_factor": str(front_end.stack),
+            "version": str(VERSION),
+            "vocab_size": str(network.head.out_features),
+        }
+        graphs[name] = builder(front_end, network, metadata)
+    return graphs
+
+
+def check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) -> None:
+    """See that the parts are of one checkpoint.
+
+    Raises:
+        ModelError: they are not, or a weight is no number.
+    """
+    features, tokens = network.recurrent.input_size, network.head.out_features
+    if features != front_end.features:
+        raise ModelError(
+            f"the front-end gives {front_end.features} features a step, the network takes "
+            f"{features}; they are of different checkpoints"
+        )
+    if tokens != len(tokenizer.tokens):
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer.tokens)} tokens, the network {tokens}; they are of "
+            "different checkpoints"
+        )
+    for name, values in network.state_dict().items():
+        if not values.isfinite().all():
+            raise ModelError(
+                f"the checkpoint's {name} holds NaN or infinity; its training went astray: export "
+                "an earlier one"
+            )
