@@ -16,20 +16,12 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import torch
-from jaxtyping import Float32
-from torch import Tensor
 
-from linnet.export import spectrum
+from linnet.export import layers, spectrum, stream
 from linnet.export.builder import FLOAT, INT64, Graph
 from linnet.frontend import LOG_FLOOR, VARIANCE_EPSILON, FrontEnd
 from linnet.model import Network
-
-# Blocks of rows in torch's weights, in the order in which ONNX wants them.
-_OPERATORS = {
-    "gru": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # r z n -> z r h
-    "lstm": ("LSTM", (0, 3, 1, 2), {}),  # i f g o -> i o f c
-    "rnn": ("RNN", (0,), {}),
-}
+from linnet.streaming import StreamingNetwork
 
 
 def waveform_graph(
@@ -83,7 +75,9 @@ def _log_mel(graph: Graph, front_end: FrontEnd, power: str) -> str:
     # The spectrum holds a few bins twice: only the first of each counts.
     first = torch.tensor([int(b) not in bins[:i].tolist() for i, b in enumerate(bins)])
     mel = front_end.mel[bins.to(front_end.mel.device)].cpu() * first[:, None]
-    banks = graph.node("MatMul", "mel/banks", power, graph.constant("mel/filters", _numpy(mel)))
+    banks = graph.node(
+        "MatMul", "mel/banks", power, graph.constant("mel/filters", layers.numbers(mel))
+    )
     floored = graph.node("Max", "mel/floored", banks, graph.number(math.exp(LOG_FLOOR)))
     return graph.node("Log", "mel/log_mel", floored)
 
@@ -101,13 +95,12 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
     clipped = graph.node("Where", "clip/clipped", inside, padded, floor)
     enough = graph.node("Max", "clip/frames", frames, graph.ints(stack))
     # The DCT is linear: the mean taken off before it does not swell the numbers that it rounds.
-    dct = graph.constant("cepstra/dct", _numpy(front_end.dct))
+    dct = graph.constant("cepstra/dct", layers.numbers(front_end.dct))
     if front_end.normalisation == "training":
-        mean = front_end.dct.double() @ front_end.mean.double()
-        centre = graph.constant("cepstra/mean", _numpy(mean))
+        centre = graph.constant("cepstra/mean", layers.filling(front_end))
         centred = graph.node("Sub", "cepstra/centred", clipped, centre)
         cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
-        deviation = graph.constant("cepstra/deviation", _numpy(front_end.deviation))
+        deviation = graph.constant("cepstra/deviation", layers.numbers(front_end.deviation))
     else:
         filled = _inside(graph, "clip/filled", positions, enough)
         mask = graph.cast("cepstra/mask", filled, np.float32)
@@ -168,52 +161,25 @@ def _stacked(graph: Graph, front_end: FrontEnd, cepstra: str) -> str:
 
 
 def _network(graph: Graph, network: Network, features: str, steps: str, output: str) -> None:
-    """Add the recurrent layers and the head; ``output`` names the log-probabilities [N, T', V]."""
+    """Add the network over whole clips; ``output`` names the log-probabilities [N, T', V]."""
+    if isinstance(network, StreamingNetwork):
+        layers.head(graph, network, stream.whole(graph, network, features, steps), output)
+        return
     states = graph.node("Transpose", "network/steps_first", features, perm=[1, 0, 2])
     for layer in range(network.recurrent.num_layers):
         states = _layer(graph, network, layer, states, steps)
     batch_first = graph.node("Transpose", "network/batch_first", states, perm=[1, 0, 2])
-    weight = graph.constant("head/weight", _numpy(network.head.weight.T))
-    product = graph.node("MatMul", "head/product", batch_first, weight)
-    bias = graph.constant("head/bias", _numpy(network.head.bias))
-    logits = graph.node("Add", "head/scores", product, bias)
-    graph.node("LogSoftmax", output, logits, axis=-1)
+    layers.head(graph, network, batch_first, output)
 
 
 def _layer(graph: Graph, network: Network, layer: int, source: str, steps: str) -> str:
     """Add one recurrent layer, [T', N, width] to [T', N, directions x hidden]."""
-    forward = _direction(graph, network, f"layer_{layer}/forward", f"l{layer}", source)
+    forward = layers.forward(graph, network, layer, source)
     if not network.recurrent.bidirectional:
         return forward
     name = f"layer_{layer}/backward"
     turn = {"time_axis": 0, "batch_axis": 1}
     reversed_ = graph.node("ReverseSequence", f"{name}/reversed", source, steps, **turn)
-    states = _direction(graph, network, name, f"l{layer}_reverse", reversed_)
+    states = layers.backward(graph, network, layer, reversed_)
     backward = graph.node("ReverseSequence", f"{name}/restored", states, steps, **turn)
     return graph.node("Concat", f"layer_{layer}/both", forward, backward, axis=2)
-
-
-def _direction(graph: Graph, network: Network, name: str, suffix: str, source: str) -> str:
-    """Add one direction of a layer; ``suffix`` is how torch names its weights."""
-    operator, order, attributes = _OPERATORS[str(network.settings["cell"])]
-
-    def weight(kind: str) -> Float32[np.ndarray, "..."]:
-        blocks = np.split(_numpy(getattr(network.recurrent, f"{kind}_{suffix}")), len(order))
-        return np.concatenate([blocks[i] for i in order])
-
-    biases = np.concatenate([weight("bias_ih"), weight("bias_hh")])
-    states = graph.node(
-        operator,
-        f"{name}/states",
-        source,
-        graph.constant(f"{name}/input_weight", weight("weight_ih")[None]),
-        graph.constant(f"{name}/state_weight", weight("weight_hh")[None]),
-        graph.constant(f"{name}/bias", biases[None]),
-        hidden_size=network.recurrent.hidden_size,
-        **attributes,
-    )
-    return graph.node("Squeeze", f"{name}/squeezed", states, graph.ints(1))
-
-
-def _numpy(tensor: Tensor) -> Float32[np.ndarray, "..."]:
-    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()
