@@ -10,8 +10,9 @@
 An alarm is true if its middle lies in an occurrence of its keyword, widened on both sides; the best
 one takes the occurrence and any other there is neither true nor false. All others are false. The
 negative audio of a keyword is therefore all audio outside its widened occurrences, whatever is said
-there. Pooled figures are those of the whole device: one threshold for all keywords, and the false
-alarms of all of them counted on the same hours.
+there. Where a keyword is known to be said, but not at which moment (in a sentence), nothing is
+counted and the time is no negative audio either. Pooled figures are those of the whole device: one
+threshold for all keywords, and the false alarms of all of them counted on the same hours.
 """
 
 import dataclasses
@@ -122,6 +123,7 @@ def match(
     alarms: Iterable[Alarm],
     durations_s: Mapping[str, float],
     *,
+    unplaced: Iterable[Occurrence] = (),
     tolerance_s: float = TOLERANCE_S,
 ) -> Trials:
     """Compare the alarms of ``keyword`` with its occurrences; those of other keywords are skipped.
@@ -134,43 +136,38 @@ def match(
         occurrences: where keywords were said, in any recording.
         alarms: what was reported, at the lowest threshold that is of interest.
         durations_s: of every recording that was listened to.
-        tolerance_s: how much the occurrences are widened on both sides.
+        unplaced: spans in which the keyword is said somewhere; they are left out.
+        tolerance_s: how much both are widened on both sides.
 
     Raises:
         InputError: a recording without a duration.
     """
     said = [one for one in occurrences if one.keyword == keyword]
+    left_out = [one for one in unplaced if one.keyword == keyword]
     raised = sorted(
         (one for one in alarms if one.keyword == keyword), key=lambda one: (-one.score, one.start_s)
     )
-    for one in (*said, *raised):
-        if one.recording not in durations_s:
+    heard = [one.recording for one in (*said, *left_out)] + [one.recording for one in raised]
+    for recording in heard:
+        if recording not in durations_s:
             raise InputError(
-                f"{one.recording}: {keyword!r} is said or heard there, but the "
-                "recording is not among those listened to; name its duration"
+                f"{recording}: {keyword!r} is said or heard there, but the recording is not among "
+                "those listened to; name its duration"
             )
-    places: dict[str, list[int]] = {}
-    for number, one in enumerate(said):
-        places.setdefault(one.recording, []).append(number)
     true_scores, delays_s = np.zeros(len(said)), np.full(len(said), np.nan)
     false_scores = []
+    inside = _Inside(said, tolerance_s)
+    beside = _Inside(left_out, tolerance_s)
     for alarm in raised:
-        inside = [
-            number
-            for number in places.get(alarm.recording, [])
-            if said[number].start_s - tolerance_s
-            <= alarm.middle_s
-            <= said[number].end_s + tolerance_s
-        ]
-        if not inside:
+        places = inside.of(alarm)
+        if not places and not beside.of(alarm):
             false_scores.append(alarm.score)
-            continue
-        free = [number for number in inside if not true_scores[number]]
+        free = [number for number in places if not true_scores[number]]
         if free:
             taken = min(free, key=lambda number: _distance(alarm, said[number]))
             true_scores[taken] = alarm.score
             delays_s[taken] = alarm.decided_s - said[taken].end_s
-    hours = _negative_s(said, durations_s, tolerance_s) / _SECONDS_IN_HOUR
+    hours = _negative_s([*said, *left_out], durations_s, tolerance_s) / _SECONDS_IN_HOUR
     return Trials(true_scores, delays_s, np.array(false_scores, np.float64), hours)
 
 
@@ -302,6 +299,24 @@ def delay(trials: Trials, threshold: float, share: float) -> Figure | None:
     """Give the delay that ``share`` of the true alarms do not exceed; None if there is none."""
     delays_s = trials.delays_s[trials.true_scores >= threshold]
     return quantile(delays_s, share) if len(delays_s) else None
+
+
+class _Inside:
+    """Finds the occurrences, widened, in which the middle of an alarm lies."""
+
+    def __init__(self, occurrences: Sequence[Occurrence], tolerance_s: float) -> None:
+        self._tolerance_s = tolerance_s
+        self._places: dict[str, list[tuple[int, Occurrence]]] = {}
+        for number, one in enumerate(occurrences):
+            self._places.setdefault(one.recording, []).append((number, one))
+
+    def of(self, alarm: Alarm) -> list[int]:
+        """Give their numbers."""
+        return [
+            number
+            for number, one in self._places.get(alarm.recording, [])
+            if one.start_s - self._tolerance_s <= alarm.middle_s <= one.end_s + self._tolerance_s
+        ]
 
 
 def _distance(alarm: Alarm, occurrence: Occurrence) -> float:

@@ -1,0 +1,168 @@
+"""Listening: what a model says of long recordings, computed once, for any keyword afterwards.
+
+    Recording (waveform, spans) -> StepStream, a block of samples at a time -> Heard: emission of
+                                                each step, and when the step was known
+    Heard, keywords             -> the runtime's own detector at a low mark -> alarms
+
+The stream of steps is the runtime's: a network that needs a whole recording slides its window here
+as it does on a device, so what is judged is what will run, delay included. Of the posteriors only
+the emission is kept (each token against the best of its step): that is all a score depends on.
+Half precision is enough for it, since what decides is near 0, where half precision is finest.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Float16, Float32, Float64
+
+from linnet.keywords import Detection, Detector, Keyword
+from linnet.metrics.spotting import Alarm, Occurrence
+from linnet.runtime.windows import StepStream
+
+BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to this
+# Peaks below are of no interest to any threshold.
+LOWEST_SCORE = 0.02
+REFRACTORY_S = 1.0
+_LOWEST_EMISSION = -1e4  # what half precision can hold, and as good as never
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A piece of a recording whose text is known.
+
+    Attributes:
+        id: names the clip that it came from.
+        speaker: "" if unknown.
+        text: all that is said in it, normalised.
+        start_s: where its speech begins in the recording.
+        end_s: where its speech ends.
+    """
+
+    id: str
+    speaker: str
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A long recording and what is said in it; outside the spans nothing is said.
+
+    Attributes:
+        id: names it.
+        waveform: at the model's rate.
+        sample_rate: in Hz.
+        spans: in order.
+    """
+
+    id: str
+    waveform: Float32[np.ndarray, " samples"]
+    sample_rate: int
+    spans: tuple[Span, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return len(self.waveform) / self.sample_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What a model said of a recording.
+
+    Attributes:
+        id: the recording's.
+        duration_s: the recording's.
+        spans: the recording's.
+        step_s: length of a step.
+        emission: log-probability of each token less that of the best one.
+        known_s: when each step was known, in seconds of the recording.
+    """
+
+    id: str
+    duration_s: float
+    spans: tuple[Span, ...]
+    step_s: float
+    emission: Float16[np.ndarray, "steps tokens"]
+    known_s: Float32[np.ndarray, " steps"]
+
+
+def listen(steps: StepStream, recording: Recording, step_s: float) -> Heard:
+    """Feed a recording to a model as a device does, and keep what it says.
+
+    Args:
+        steps: the model's, at the beginning of a stream.
+        recording: at the model's rate.
+        step_s: length of a step.
+    """
+    block = round(BLOCK_S * recording.sample_rate)
+    pieces, known_s = [], []
+    for first in range(0, len(recording.waveform), block):
+        samples = recording.waveform[first : first + block]
+        pieces.append(_emission(steps.push(samples)))
+        now_s = (first + len(samples)) / recording.sample_rate
+        known_s.append(np.full(len(pieces[-1]), now_s, np.float32))
+    pieces.append(_emission(steps.flush()))
+    known_s.append(np.full(len(pieces[-1]), recording.duration_s, np.float32))
+    return Heard(
+        recording.id,
+        recording.duration_s,
+        recording.spans,
+        step_s,
+        np.concatenate(pieces),
+        np.concatenate(known_s),
+    )
+
+
+def alarms(heard: Iterable[Heard], keywords: Sequence[Keyword]) -> list[Alarm]:
+    """Give every peak of the keywords' scores, whatever their thresholds, as alarms.
+
+    A peak is one at any threshold (see ``keywords.detecting``), so those that would be raised at a
+    threshold are those given here that reach it.
+    """
+    raised: list[Alarm] = []
+    for one in heard:
+        refractory = max(1, math.ceil(REFRACTORY_S / one.step_s))
+        detector = Detector(
+            [dataclasses.replace(each, threshold=LOWEST_SCORE) for each in keywords],
+            refractory=refractory,
+            mark=LOWEST_SCORE,
+        )
+        found = detector.push(one.emission.astype(np.float32)) + detector.flush()
+        raised += [_alarm(one, each) for each in found]
+    return raised
+
+
+def occurrences(heard: Iterable[Heard], keyword: str) -> tuple[list[Occurrence], list[Occurrence]]:
+    """Give where ``keyword`` is said: places that are known, and spans that hold it somewhere."""
+    placed, somewhere = [], []
+    for one in heard:
+        for span in one.spans:
+            where = Occurrence(one.id, keyword, span.start_s, span.end_s)
+            if span.text == keyword:
+                placed.append(where)
+            elif f" {keyword} " in f" {span.text} ":
+                somewhere.append(where)
+    return placed, somewhere
+
+
+def _alarm(heard: Heard, found: Detection) -> Alarm:
+    return Alarm(
+        recording=heard.id,
+        keyword=found.keyword,
+        start_s=found.start * heard.step_s,
+        end_s=found.end * heard.step_s,
+        score=found.score,
+        decided_s=float(heard.known_s[found.decided]),
+    )
+
+
+def _emission(log_probs: Float[np.ndarray, "steps tokens"]) -> Float16[np.ndarray, "steps tokens"]:
+    if not len(log_probs):
+        return np.zeros(log_probs.shape, np.float16)
+    best = log_probs.max(axis=1, keepdims=True)
+    lowered: Float64[np.ndarray, "steps tokens"] = np.maximum(log_probs - best, _LOWEST_EMISSION)
+    return lowered.astype(np.float16)
