@@ -20,6 +20,7 @@ VERSION = 1
 DESCRIPTION = "model.json"
 WAVEFORM_GRAPH = "model.onnx"
 FEATURES_GRAPH = "features.onnx"
+STREAM_GRAPH = "stream.onnx"
 # Under these keys of a graph's metadata stand the JSON and the place where the model was cut.
 METADATA_KEY = "linnet"
 CUT_KEY = "linnet_cut"
