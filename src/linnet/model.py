@@ -19,7 +19,8 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from linnet import kernel as kernels
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
@@ -35,6 +36,8 @@ class Network(nn.Module):
         hidden: units a layer and direction.
         bidirectional: read each clip in both directions.
         dropout: share of a layer's outputs that training sets to 0.
+        kernel: ``auto``, ``fused`` or ``torch``: what computes the layers in training
+            (``linnet.kernel.run``); it changes the time, not the answers.
     """
 
     def __init__(
@@ -47,8 +50,14 @@ class Network(nn.Module):
         hidden: int,
         bidirectional: bool,
         dropout: float,
+        kernel: str = "auto",
     ) -> None:
         super().__init__()
+        if kernel not in kernels.KERNELS:
+            raise ValueError(
+                f"model: kernel={kernel!r} must be one of {', '.join(kernels.KERNELS)}"
+            )
+        self.kernel = kernel
         if cell not in CELLS:
             raise ValueError(f"model: cell={cell!r} must be one of {', '.join(CELLS)}")
         if min(features, layers, hidden) < 1 or tokens < 2:
@@ -90,13 +99,5 @@ class Network(nn.Module):
             features: may hold anything beyond each clip's steps.
             steps: length of each clip, at least 1.
         """
-        counts, longest = steps.cpu(), features.shape[1]
-        if bool((counts == longest).all()):
-            states, _ = self.recurrent(features)
-        else:
-            # Without packing, a third slower, the backward direction would start in the padding.
-            packed = pack_padded_sequence(features, counts, batch_first=True, enforce_sorted=False)
-            states, _ = pad_packed_sequence(
-                self.recurrent(packed)[0], batch_first=True, total_length=longest
-            )
+        states = kernels.run(self.recurrent, features, steps, kernel=self.kernel)
         return torch.log_softmax(self.head(self.dropout(states)), dim=-1)
