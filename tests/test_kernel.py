@@ -96,10 +96,10 @@ def test_dropout_falls_between_the_layers_as_in_nn_gru() -> None:
     torch.testing.assert_close(
         kernel.run(layer, features, steps, kernel="fused"), layer(features)[0]
     )
-    torch.manual_seed(1)
     second = nn.GRU(16, 16, 1, batch_first=True)
     renamed = {k.replace("l1", "l0"): v for k, v in layer.state_dict().items() if k.endswith("l1")}
     second.load_state_dict(renamed)
+    torch.manual_seed(1)
     states = first(features)[0].transpose(0, 1).contiguous()  # the mask is drawn in this order
     expected = second(torch.dropout(states, 0.5, True).transpose(0, 1))[0]
     torch.testing.assert_close(drawn, expected, rtol=0, atol=1e-6)
