@@ -24,6 +24,7 @@ from linnet.export.spectrum import bin_order
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import load, session
+from linnet.streaming import network as build_network
 from linnet.text import Characters
 from small_model import RECORD, TOKENIZER, clips, exported, front_end, network, silent
 
@@ -62,6 +63,48 @@ def test_both_graphs_equal_the_checkpoint(front: dict[str, Any], net: dict[str, 
     for record in found["files"].values():
         assert record["largest_error"] < parity.LIMIT
         assert record["comparisons"] > 20
+
+
+STREAMING: list[dict[str, Any]] = [
+    {"kind": "lookahead", "lookahead": 3},
+    {"kind": "chunked", "chunk": 4, "lookahead": 3},
+    {"kind": "chunked", "chunk": 2, "lookahead": 5},
+]
+
+
+def streaming(settings: dict[str, Any]) -> tuple[FrontEnd, Network]:
+    made = front_end(normalisation="training", normalise_waveform=False)
+    shared = {"tokens": len(TOKENIZER.tokens), "cell": "gru", "layers": 2, "hidden": 24}
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = build_network({**shared, "features": made.features, "dropout": 0.1, **settings})
+    with torch.no_grad():
+        net.head.weight *= 12.0
+    return made, net.eval()
+
+
+@pytest.mark.parametrize("settings", STREAMING, ids=str)
+def test_a_stream_in_pieces_equals_the_whole_clip(settings: dict[str, Any]) -> None:
+    made, net = streaming(settings)
+    found = checked(built(made, net), made, net)
+    assert sorted(found["files"]) == sorted(
+        f"{name}{ending}"
+        for name in ("model", "features", "stream")
+        for ending in (".onnx", ".int8.onnx")
+    )
+    for record in found["files"].values():
+        assert record["largest_error"] < parity.LIMIT
+
+
+def test_a_streaming_network_wants_a_front_end_that_streams(tmp_path: Path) -> None:
+    made, net = streaming(STREAMING[0])
+    for changes in ({}, {"normalisation": "training"}):
+        with pytest.raises(ModelError, match=r"needs the whole clip .* frontend=streaming"):
+            export(front_end(**changes), net, TOKENIZER, RECORD, tmp_path / "m", clips())
+    output = tmp_path / "model"
+    export(made, net, TOKENIZER, RECORD, output, clips(), longest_s=1.0, say=silent)
+    described = json.loads((output / "model.json").read_text())
+    assert described["stream"]["delay_steps"] == 3
 
 
 def test_the_graphs_equal_the_checkpoint_on_real_recordings(recordings: Path) -> None:
@@ -327,6 +370,32 @@ def test_the_gate_finds_a_planted_fault(plant: Any, file: str) -> None:
     with pytest.raises(ParityError, match=rf"^{file}: on .*(log-probability|tokens)") as raised:
         checked({file: graph}, made, net, longest_s=1.0)
     assert "nothing was exported" in str(raised.value)
+
+
+def plant_weight_of_a_stream(graph: onnx.ModelProto) -> None:
+    name = matrix(graph, "layer_1/forward/state_weight")
+    change(graph, name, np.roll(values_of(graph, name), 1, axis=1))
+
+
+def plant_state(graph: onnx.ModelProto) -> None:
+    """Start every piece of a stream from the state before the last."""
+    node(graph, "new_cached_key_0").op_type = "Identity"
+    node(graph, "new_cached_key_0").input[:] = ["cached_key_0"]
+    del node(graph, "new_cached_key_0").attribute[:]
+
+
+def plant_pending(graph: onnx.ModelProto) -> None:
+    node(graph, "new_cached_conv1_0").input[0] = "cached_conv1_0"
+
+
+@pytest.mark.parametrize("plant", [plant_weight_of_a_stream, plant_state, plant_pending])
+@pytest.mark.parametrize("file", ["stream.onnx", "stream.int8.onnx"])
+def test_the_gate_finds_a_fault_planted_in_a_stream(plant: Any, file: str) -> None:
+    made, net = streaming(STREAMING[1])
+    graph = built(made, net)[file]
+    plant(graph)
+    with pytest.raises(ParityError, match=rf"^{file}: on .*(log-probability|tokens)"):
+        checked({file: graph}, made, net, longest_s=1.0)
 
 
 def heard() -> list[Utterance]:

@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 
 from linnet.errors import ModelError
+from linnet.export import stream
 from linnet.export.fingerprint import fingerprint
 from linnet.export.graphs import features_graph, waveform_graph
 from linnet.frontend import FrontEnd
@@ -19,23 +20,26 @@ from linnet.runtime import (
     FEATURES_GRAPH,
     FORMAT,
     METADATA_KEY,
+    STREAM_GRAPH,
     VERSION,
     WAVEFORM_GRAPH,
 )
+from linnet.streaming import StreamingNetwork
 from linnet.text import Tokenizer
 
-# What a file of the graph is called, where it is cut, the kind that hosts know it as, its builder.
-_CUTS = (
-    (WAVEFORM_GRAPH, "waveform", "omnilingual_asr_ctc", waveform_graph),
-    (FEATURES_GRAPH, "log_mel", "zipformer2_ctc", features_graph),
-)
+# Of each file: where the model is cut, and the kind that hosts know it as.
+_CUTS = {
+    WAVEFORM_GRAPH: ("waveform", "omnilingual_asr_ctc"),
+    FEATURES_GRAPH: ("log_mel", "zipformer2_ctc"),
+    STREAM_GRAPH: ("stream", "zipformer2"),
+}
 
 
 def describe(
     front_end: FrontEnd, network: Network, tokenizer: Tokenizer, record: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Give what a runtime needs to know, as in ``model.json``, less the list of files."""
-    return {
+    described = {
         "format": FORMAT,
         "version": VERSION,
         "sample_rate": front_end.sample_rate,
@@ -51,15 +55,19 @@ def describe(
         "record": dict(record),
         "fingerprint": fingerprint(front_end),
     }
+    if isinstance(network, StreamingNetwork):
+        described["stream"] = stream.described(front_end, network)
+    return described
 
 
 def build(
     front_end: FrontEnd, network: Network, described: Mapping[str, Any]
 ) -> dict[str, onnx.ModelProto]:
     """Give every graph by file name, the description in its metadata."""
-    graphs = {}
-    for name, cut, kind, builder in _CUTS:
-        metadata = {
+
+    def metadata(file: str) -> dict[str, str]:
+        cut, kind = _CUTS[file]
+        return {
             METADATA_KEY: json.dumps(described, sort_keys=True, allow_nan=False),
             CUT_KEY: cut,
             "model_type": kind,
@@ -68,7 +76,13 @@ def build(
             "version": str(VERSION),
             "vocab_size": str(network.head.out_features),
         }
-        graphs[name] = builder(front_end, network, metadata)
+
+    graphs = {
+        WAVEFORM_GRAPH: waveform_graph(front_end, network, metadata(WAVEFORM_GRAPH)),
+        FEATURES_GRAPH: features_graph(front_end, network, metadata(FEATURES_GRAPH)),
+    }
+    if isinstance(network, StreamingNetwork):
+        graphs[STREAM_GRAPH] = stream.stream_graph(front_end, network, metadata(STREAM_GRAPH))
     return graphs
 
 
@@ -88,6 +102,13 @@ def check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) -> 
         raise ModelError(
             f"the tokenizer has {len(tokenizer.tokens)} tokens, the network {tokens}; they are of "
             "different checkpoints"
+        )
+    knows_the_clip = front_end.normalisation != "training" or front_end.normalise_waveform
+    if isinstance(network, StreamingNetwork) and knows_the_clip:
+        raise ModelError(
+            "the network streams, but its front-end needs the whole clip (normalisation="
+            f"{front_end.normalisation!r}, normalise_waveform={front_end.normalise_waveform}); "
+            "train it with frontend=streaming"
         )
     for name, values in network.state_dict().items():
         if not values.isfinite().all():

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from linnet.export import stream
 from linnet.export.shapes import LogMel, Waveform
 from linnet.frontend import FrontEnd
 from linnet.model import Network
+from linnet.streaming import StreamingNetwork
 
 LogProbs = Float[np.ndarray, "_steps _tokens"]
 
@@ -32,6 +34,10 @@ class Reference:
         self._network = copy.deepcopy(network).to("cpu", precision).eval()
         self._precision = precision
         self.stack = front_end.stack
+        # What feeds a stream: frames of a piece, steps of delay, the frame after its end.
+        self.streamed = (
+            stream.described(front_end, network) if isinstance(network, StreamingNetwork) else {}
+        )
 
     @torch.no_grad()
     def log_mel(self, waveform: Waveform) -> LogMel:
