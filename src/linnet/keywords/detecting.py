@@ -56,12 +56,15 @@ class Detector:
 
     Attributes:
         near_misses: those that became known in the last ``push`` or ``flush``.
+        best: the best score of each keyword among the steps of the last ``push``.
 
     Raises:
         KeywordError: one of these is not of its kind.
     """
 
     near_misses: list[Detection]
+    best: Float64[np.ndarray, " keywords"]
+    _ended: bool
     _scores: Float64[np.ndarray, "steps keywords"]
     _starts: Int64[np.ndarray, "steps keywords"]
 
@@ -81,7 +84,7 @@ class Detector:
 
     @property
     def steps(self) -> int:
-        """How many steps of the stream were read."""
+        """How many steps of the stream were read; after ``flush``, of the stream that ended."""
         return self._scorer.steps
 
     def push(self, log_probs: Float[np.ndarray, "steps tokens"]) -> list[Detection]:
@@ -90,13 +93,17 @@ class Detector:
         Raises:
             ModelError: these are no log-probabilities, or hold NaN.
         """
+        if self._ended:
+            self._begin()
         self.near_misses = []
+        self.best = np.zeros(len(self.keywords))
         detections = []
         rows = max(1, _BLOCK // max(1, len(self.keywords)))
         for first in range(0, max(1, len(log_probs)), rows):
             found = self._scorer.push(log_probs[first : first + rows])
             self._scores = np.concatenate([self._scores, found.scores])
             self._starts = np.concatenate([self._starts, found.starts])
+            self.best = np.maximum(self.best, found.scores.max(axis=0, initial=0.0))
             detections += self._decide(len(found.scores))
         return detections
 
@@ -107,17 +114,20 @@ class Detector:
             The detections, known at the stream's last step.
         """
         self.near_misses = []
+        if self._ended:
+            return []
+        self._ended = True
         last = self.steps - 1
         nothing = np.zeros((self._refractory, len(self.keywords)))
         self._scores = np.concatenate([self._scores, nothing])
         self._starts = np.concatenate([self._starts, np.full(nothing.shape, -1, np.int64)])
-        detections = self._decide(self._refractory, last)
-        self._begin()
-        return detections
+        return self._decide(self._refractory, last)
 
     def _begin(self) -> None:
         """Stand at the beginning of a stream."""
         self.near_misses = []
+        self.best = np.zeros(len(self.keywords))
+        self._ended = False
         self._scorer = Scorer([made.ids for made in self.keywords], self._longest)
         # The scores that still count, from two refractory times ago on; before the stream, nothing.
         before = (2 * self._refractory, len(self.keywords))

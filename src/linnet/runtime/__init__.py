@@ -2,6 +2,7 @@
 
     model folder -> model.json, model.onnx, checked against each other -> Model
     waveform -> resample -> log-probabilities -> beam -> text with times and confidences
+    a stream of samples -> Spotter -> keywords with their times, as they are said
 
 The graph computes its own features, so a waveform is all it takes. What it needs to know beside the
 graph (tokens, sample rate, time of a step) is JSON: in ``model.json`` of a folder, and again inside
@@ -20,10 +21,12 @@ from linnet.runtime.loading import (
     load,
     session,
 )
-from linnet.runtime.model import Model, Token, Transcript
+from linnet.runtime.model import DEFAULT_THRESHOLD, Model, Token, Transcript
+from linnet.runtime.spotting import NearMiss, Rules, Spotted, Spotter, Window
 
 __all__ = [
     "CUT_KEY",
+    "DEFAULT_THRESHOLD",
     "DESCRIPTION",
     "FEATURES_GRAPH",
     "FORMAT",
@@ -32,8 +35,13 @@ __all__ = [
     "VERSION",
     "WAVEFORM_GRAPH",
     "Model",
+    "NearMiss",
+    "Rules",
+    "Spotted",
+    "Spotter",
     "Token",
     "Transcript",
+    "Window",
     "load",
     "session",
 ]

@@ -21,7 +21,7 @@ def checked(waveform: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, " sample
             "32768)"
         )
     if not np.isfinite(waveform).all():
-        raise InputError("the waveform holds NaN or infinity; repair it before transcribing")
+        raise InputError("the waveform holds NaN or infinity; repair it first")
     return waveform
 
 

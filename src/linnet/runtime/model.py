@@ -1,9 +1,10 @@
 """The model: a waveform graph with its tokens, sample rate and times.
 
 waveform -> resample -> log-probabilities -> beam -> text with times and confidences
+samples as they come -> windows -> log-probabilities -> keywords with their times
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,14 @@ from linnet.audio import resample
 from linnet.decode import beam as beam_search
 from linnet.decode import greedy
 from linnet.errors import InputError, ModelError, TextError
+from linnet.keywords import Keyword, parse
 from linnet.runtime.checking import check_rate, checked
+from linnet.runtime.spotting import Hearing, Rules, Spotted, Spotter, Window
+from linnet.runtime.windows import StepStream, Windows
 from linnet.text import Tokenizer, tokenizer
+
+# Where a keyword has neither a threshold of its own nor a calibrated one.
+DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,98 @@ class Model:
             InputError: it is none of these, or holds NaN or infinity.
         """
         return self._session.run([self._output], {self._input: checked(waveform)[None]})[0][0]
+
+    def steps(self, window: Window | None = None) -> StepStream:
+        """Give the beginning of a stream: samples at ``sample_rate`` in, log-probabilities out.
+
+        Args:
+            window: how far it listens around what it reads.
+        """
+        window = window or Window()
+        left, read, right = (
+            round(seconds * self.sample_rate)
+            for seconds in (window.left_s, window.read_s, window.right_s)
+        )
+        return Windows(
+            self.log_probs,
+            len(self.tokenizer.tokens),
+            self._step_samples,
+            left=left,
+            read=read,
+            right=right,
+        )
+
+    def keywords(
+        self, typed: Sequence[str], threshold: float = DEFAULT_THRESHOLD
+    ) -> tuple[Keyword, ...]:
+        """Read keywords as they are typed: ``text`` or ``text:threshold``.
+
+        Args:
+            typed: any text that the tokens spell.
+            threshold: of those that have none of their own and were not calibrated.
+
+        Raises:
+            KeywordError: one of them cannot be listened for.
+            ModelError: the calibrated thresholds are damaged.
+        """
+        calibrated = self.description.get("keywords", {})
+        try:
+            known = {text: float(entry["threshold"]) for text, entry in calibrated.items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{self.name}: its calibrated keywords are damaged ({error!r}); calibrate them "
+                "again with 'linnet calibrate'"
+            ) from error
+        return parse(typed, self.tokenizer, known, threshold)
+
+    def stream(
+        self,
+        sample_rate: int,
+        keywords: Sequence[str | Keyword],
+        *,
+        window: Window | None = None,
+        rules: Rules | None = None,
+    ) -> Spotter:
+        """Give a spotter for one stream. Any number of them may share this model.
+
+        Args:
+            sample_rate: of the samples that will be pushed, in Hz.
+            keywords: as they are typed, or as ``keywords`` gives them.
+            window: for a model that hears whole recordings.
+            rules: what makes a detection.
+
+        Raises:
+            InputError: the rate, a keyword or a length is not of its kind.
+        """
+        typed = [each for each in keywords if isinstance(each, str)]
+        made = [each for each in keywords if isinstance(each, Keyword)]
+        wanted = (*made, *(self.keywords(typed) if typed or not made else ()))
+        hearing = Hearing(self.steps(window), self.tokenizer, self.sample_rate, self._step_samples)
+        return Spotter(hearing, wanted, sample_rate, rules or Rules())
+
+    def spot(
+        self,
+        waveform: Shaped[np.ndarray, "..."],
+        sample_rate: int,
+        keywords: Sequence[str | Keyword],
+        *,
+        window: Window | None = None,
+        rules: Rules | None = None,
+    ) -> tuple[Spotted, ...]:
+        """Give the keywords in a recording: exactly what a stream of it gives.
+
+        Args:
+            waveform: samples in +-1, one axis, float32; may be empty.
+            sample_rate: of the waveform, in Hz.
+            keywords: as for ``stream``, as are the next two.
+            window: for a model that hears whole recordings.
+            rules: what makes a detection.
+
+        Raises:
+            InputError: one of these is not of its kind.
+        """
+        spotter = self.stream(sample_rate, keywords, window=window, rules=rules)
+        return spotter.push(waveform) + spotter.flush()
 
     def transcribe(
         self, waveform: Shaped[np.ndarray, "..."], sample_rate: int, beam: int = 1
