@@ -1,0 +1,215 @@
+/* The page: what the user does, and what is shown of it.
+
+       model/ -> Ear (a worker) | file, microphone -> samples -> Ear -> log-probabilities -> Hearing
+       Hearing -> text, detections, pictures
+
+   Everything that can go wrong ends in one line at the top of the page. */
+
+import { decode, Microphone } from "./audio.js";
+import { Colours } from "./colours.js";
+import { Ear } from "./ear.js";
+import { Hearing } from "./hearing.js";
+import { KeywordList } from "./keyword-list.js";
+import { Results } from "./results.js";
+import { Tokenizer } from "./tokenizer.js";
+
+const MODEL = new URL("../model/", import.meta.url).href;
+
+const named = (id) => document.getElementById(id);
+
+class Page {
+  constructor() {
+    this.ear = new Ear();
+    this.keywords = new KeywordList(named("keywords"), () => this.#keywordsChanged());
+    this.colours = new Colours(() => this.show());
+    this.results = new Results(named("results"), this.colours, named("audio"));
+    this.hearing = null;
+    this.microphone = null;
+    this.#listen();
+  }
+
+  async start() {
+    this.description = await this.ear.load(MODEL);
+    const { kind, tokens } = this.description.tokenizer;
+    this.tokenizer = new Tokenizer(kind, tokens);
+    this.keywords.start(this.tokenizer, this.description);
+    named("model-facts").textContent = facts(this.description);
+    named("file").disabled = false;
+    named("microphone").disabled = false;
+    this.#state("ready", "Ready");
+  }
+
+  /** Hear a recording. */
+  async open(file) {
+    await this.#closeMicrophone();
+    this.#state("busy", `Listening to ${file.name} …`);
+    const waveform = await decode(file, this.description.sample_rate);
+    const { logProbs, milliseconds } = await this.ear.hear(waveform);
+    this.#begin();
+    this.hearing.pushRecording(waveform);
+    this.hearing.pushLogProbs(logProbs);
+    this.hearing.finish();
+    this.#play(file);
+    const seconds = this.hearing.durationS;
+    named("timing").textContent =
+      `${seconds.toFixed(1)} s heard in ${milliseconds.toFixed(0)} ms, ` +
+      `${(seconds / (milliseconds / 1000)).toFixed(0)} times as fast as speech`;
+    this.#state("ready", "Ready");
+    this.show();
+  }
+
+  /** Open or close the microphone. */
+  async toggleMicrophone() {
+    if (this.microphone) {
+      await this.#closeMicrophone();
+      this.#state("ready", "Ready");
+      return;
+    }
+    this.#state("busy", "Opening the microphone …");
+    this.#play(null);
+    this.microphone = await Microphone.open(
+      this.description.sample_rate,
+      (samples) => this.#take(samples),
+      () => guarded(() => this.toggleMicrophone()),
+    );
+    this.#begin();
+    this.#showMicrophone(true);
+    this.#state("live", "Listening");
+    this.#animate();
+  }
+
+  show() {
+    if (!this.hearing) return;
+    const live = this.hearing.isLive;
+    this.results.show(this.hearing, this.keywords.keywords, live);
+    this.keywords.showBest(this.hearing.best);
+  }
+
+  fail(error) {
+    named("error").textContent = error.message;
+    named("error").hidden = false;
+    const usable = Boolean(this.description);
+    this.#state(usable ? "ready" : "failed", usable ? "Ready" : "The model cannot be used");
+  }
+
+  #begin() {
+    named("error").hidden = true;
+    this.hearing = new Hearing(this.description, this.tokenizer, this.keywords.keywords);
+    this.hearing.isLive = Boolean(this.microphone);
+    this.results.begin();
+  }
+
+  /** Take samples of the microphone. */
+  #take(samples) {
+    const { hearing } = this;
+    if (!this.microphone || !hearing?.isLive) return;
+    hearing.pushSamples(samples);
+    named("level-meter").value = Math.sqrt(Math.max(...samples.map(Math.abs)));
+    guarded(async () => {
+      const logProbs = await this.ear.push(samples);
+      if (logProbs.length) hearing.pushLogProbs(logProbs);
+    });
+  }
+
+  async #closeMicrophone() {
+    const { microphone, hearing } = this;
+    if (!microphone) return;
+    this.microphone = null;
+    this.#showMicrophone(false);
+    await microphone.close();
+    hearing.pushLogProbs(await this.ear.flush());
+    hearing.finish();
+    this.show();
+  }
+
+  #showMicrophone(open) {
+    named("microphone").setAttribute("aria-pressed", String(open));
+    named("microphone-label").textContent = open ? "Stop" : "Listen";
+    named("level").hidden = !open;
+    if (open) named("timing").textContent = "live, from the microphone";
+  }
+
+  /** Draw as often as the screen does, as long as the microphone is open. */
+  #animate() {
+    if (!this.microphone) return;
+    this.show();
+    requestAnimationFrame(() => this.#animate());
+  }
+
+  #play(file) {
+    const audio = named("audio");
+    if (audio.src) URL.revokeObjectURL(audio.src);
+    named("player").hidden = !file;
+    if (!file) {
+      audio.removeAttribute("src");
+      this.results.picture.point(null);
+      return;
+    }
+    audio.src = URL.createObjectURL(file);
+    named("file-name").textContent = file.name;
+  }
+
+  #keywordsChanged() {
+    if (this.hearing) this.hearing.replaceKeywords(this.keywords.keywords);
+    this.show();
+  }
+
+  #state(state, text) {
+    named("status").dataset.state = state;
+    named("status").textContent = text;
+  }
+
+  #listen() {
+    named("file").addEventListener("change", ({ target }) => {
+      const [file] = target.files;
+      target.value = ""; // the same file may be opened again
+      if (file) guarded(() => this.open(file));
+    });
+    named("microphone").addEventListener("click", () => guarded(() => this.toggleMicrophone()));
+    addEventListener("resize", () => this.show());
+    this.#listenForDrops();
+  }
+
+  #listenForDrops() {
+    const target = named("drop-here");
+    const holdsFile = (event) => event.dataTransfer?.types.includes("Files") && this.tokenizer;
+    addEventListener("dragover", (event) => {
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      target.hidden = false;
+    });
+    addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) target.hidden = true;
+    });
+    addEventListener("drop", (event) => {
+      target.hidden = true;
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      const [file] = event.dataTransfer.files;
+      if (file) guarded(() => this.open(file));
+    });
+  }
+}
+
+/** Say in a line what a model is. */
+function facts({ network, files, tokenizer, sample_rate: rate }) {
+  const direction = network.bidirectional ? "bidirectional " : "";
+  const size = (files["model.onnx"].bytes / 1e6).toFixed(1);
+  return (
+    `${network.layers} × ${network.hidden} ${direction}${network.cell.toUpperCase()}, ` +
+    `${tokenizer.tokens.length - 1} ${tokenizer.kind}, ${rate / 1000} kHz, ${size} MB, checked`
+  );
+}
+
+const page = new Page();
+
+/** Do something; show what went wrong. */
+async function guarded(action) {
+  try {
+    await action();
+  } catch (error) {
+    page.fail(error);
+  }
+}
+
+guarded(() => page.start());
