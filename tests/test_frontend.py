@@ -12,7 +12,8 @@ import torchaudio
 from torch import Tensor
 
 from linnet.apps import config
-from linnet.frontend import LOG_FLOOR, FrontEnd, dct_matrix
+from linnet.filters import LOG_FLOOR, dct_matrix
+from linnet.frontend import FrontEnd
 
 AWKWARD = [0, 1, 79, 80, 399, 400, 401, 1999, 4321, 7919, 16000]
 

@@ -24,7 +24,8 @@ from torch import Tensor
 from benchmarks.comparing import Comparison, alternate, threads, timed
 from benchmarks.options import Options
 from linnet.apps import config
-from linnet.frontend import FrontEnd, povey_window
+from linnet.filters import povey_window
+from linnet.frontend import FrontEnd
 
 # Cepstra [frames, cepstra] of each clip.
 Mfcc = Callable[[Float[Tensor, "clips samples"]], Sequence[Any]]

@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
-# Kaldi's floor: the smallest difference of two float32 near 1.
-LOG_FLOOR = float(np.log(np.finfo(np.float32).eps))
+from linnet.filters import LOG_FLOOR, dct_matrix, fft_samples, mel_matrix, povey_window
+
 # Small beside the variance of any real recording, so that levelling twice changes nothing.
 LEVEL_EPSILON = 1e-10
 # Far below the variance of cepstra in speech; where hardly anything varies it keeps rounding small.
@@ -28,44 +28,6 @@ VARIANCE_EPSILON = 1e-3
 # What a core works on at once, so that frames and spectra stay in its cache: on a machine whose
 # memory is busy a batch in pieces takes half as long.
 _CACHED_SAMPLES = 2**17
-
-
-def povey_window(samples: int) -> Float64[np.ndarray, " samples"]:
-    """Give Kaldi's Povey window: a Hann window to the power 0.85, zero at its first sample."""
-    phase = 2 * np.pi * np.arange(samples) / (samples - 1)
-    return (0.5 - 0.5 * np.cos(phase)) ** 0.85
-
-
-def mel_matrix(
-    mels: int, bins: int, sample_rate: int, low_hz: float, high_hz: float
-) -> Float64[np.ndarray, "mels bins"]:
-    """Give Kaldi's mel filters: triangles with corners equally spaced on the mel scale.
-
-    Args:
-        mels: filters.
-        bins: bins of the one-sided spectrum, from 0 Hz to half the sample rate.
-        sample_rate: in Hz.
-        low_hz: where the first triangle starts.
-        high_hz: where the last triangle ends.
-    """
-
-    def mel(hz: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-        return 1127.0 * np.log1p(hz / 700.0)
-
-    first, last = mel(np.array([low_hz, high_hz]))
-    corners = np.linspace(first, last, mels + 2)[:, None]
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    points = mel(np.linspace(0.0, sample_rate / 2, bins))[None]
-    rising, falling = (points - left) / (centre - left), (right - points) / (right - centre)
-    return np.maximum(0.0, np.minimum(rising, falling))
-
-
-def dct_matrix(cepstra: int, mels: int) -> Float64[np.ndarray, "cepstra mels"]:
-    """Give the orthonormal DCT-II (scipy's ``dct(norm="ortho")``), its first ``cepstra`` rows."""
-    k, n = np.arange(cepstra)[:, None], np.arange(mels)[None]
-    matrix = np.sqrt(2.0 / mels) * np.cos(np.pi / mels * (n + 0.5) * k)
-    matrix[0] /= math.sqrt(2.0)
-    return matrix
 
 
 def _clear(
@@ -155,7 +117,7 @@ class FrontEnd(nn.Module):
         self.sample_rate = sample_rate
         self.window_samples = round(window_ms * sample_rate / 1000)
         self.shift_samples = round(shift_ms * sample_rate / 1000)
-        self.fft_samples = 2 ** math.ceil(math.log2(self.window_samples))
+        self.fft_samples = fft_samples(self.window_samples)
         self.preemphasis = preemphasis
         self.normalisation = normalisation
         self.normalise_waveform = normalise_waveform

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from linnet import kernel as kernels
 from linnet.model import Network
 
 
@@ -130,6 +131,7 @@ class LookaheadNetwork(StreamingNetwork):
         hidden: units a layer.
         lookahead: steps that an answer sees beyond its own.
         dropout: share of a layer's outputs that training sets to 0.
+        kernel: what computes the layers in training, as in ``Network``.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class LookaheadNetwork(StreamingNetwork):
         hidden: int,
         lookahead: int,
         dropout: float,
+        kernel: str = "auto",
     ) -> None:
         settings = {
             "features": features,
@@ -156,7 +159,7 @@ class LookaheadNetwork(StreamingNetwork):
             chunk=1,
             lookahead=lookahead,
             pending_width=hidden,
-            settings={**settings, "bidirectional": False},
+            settings={**settings, "bidirectional": False, "kernel": kernel},
         )
         self.settings = {"kind": self.kind, **settings, "lookahead": lookahead}
         self.convolution = nn.Conv1d(hidden, hidden, lookahead + 1, groups=hidden, bias=False)
@@ -172,9 +175,11 @@ class LookaheadNetwork(StreamingNetwork):
     def _whole(
         self, features: Float[Tensor, "batch steps features"]
     ) -> Float[Tensor, "batch steps tokens"]:
-        # Without a state to start from, the layers may take a faster way.
-        outputs, _ = self.recurrent(features)
-        return self._convolved(outputs, self.initial(len(features)).pending)[0]
+        # Without a state to start from, there is a faster way in training.
+        batch, longest = features.shape[:2]
+        steps = torch.full((batch,), longest)
+        outputs = kernels.run(self.recurrent, features, steps, kernel=self.kernel)
+        return self._convolved(outputs, self.initial(batch).pending)[0]
 
     def _convolved(
         self,

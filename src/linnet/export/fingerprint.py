@@ -9,26 +9,14 @@ import copy
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from linnet.frontend import FrontEnd
+from linnet.runtime.fingerprint import FIRST_STATE, RULE, SAMPLES, fixed_waveform
 
-RULE = "state = (1103515245 * state + 12345) mod 2**31; sample = (state >> 15) / 32768 - 1"
-_SAMPLES = 4000
-_STATE = 1
 _SHOWN = 13
 _DIGITS = 4
 # Twice what separates well-known implementations of the same definition.
 _TOLERANCE = 0.01
-
-
-def fixed_waveform() -> Float32[np.ndarray, " samples"]:
-    """Give the waveform of ``RULE``: noise that integers of 31 bits make, exact in float32."""
-    state, samples = _STATE, []
-    for _ in range(_SAMPLES):
-        state = (1103515245 * state + 12345) % 2**31
-        samples.append((state >> 15) / 32768 - 1)
-    return np.array(samples, dtype=np.float32)
 
 
 def fingerprint(front_end: FrontEnd) -> dict[str, object]:
@@ -41,7 +29,7 @@ def fingerprint(front_end: FrontEnd) -> dict[str, object]:
         cepstra = (log_mel @ exact.dct).numpy()
     frames = [0, len(cepstra) // 2, len(cepstra) - 1]
     return {
-        "waveform": {"rule": RULE, "first_state": _STATE, "samples": _SAMPLES},
+        "waveform": {"rule": RULE, "first_state": FIRST_STATE, "samples": SAMPLES},
         "levelled": front_end.normalise_waveform,
         "frames": frames,
         "cepstra": np.round(cepstra[frames, :_SHOWN], _DIGITS).tolist(),

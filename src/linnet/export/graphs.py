@@ -19,7 +19,8 @@ import torch
 
 from linnet.export import layers, spectrum, stream
 from linnet.export.builder import FLOAT, INT64, Graph
-from linnet.frontend import LOG_FLOOR, VARIANCE_EPSILON, FrontEnd
+from linnet.filters import LOG_FLOOR
+from linnet.frontend import VARIANCE_EPSILON, FrontEnd
 from linnet.model import Network
 from linnet.streaming import StreamingNetwork
 
