@@ -187,11 +187,13 @@ def test_the_gradient_of_a_leaky_sum_falls_as_its_leak_says() -> None:
     found = gates.reach(leaky, torch.randn(40, 1, dtype=torch.float64), [(39, 0), (30, 0)])
     np.testing.assert_allclose(found.past, 0.8 ** np.arange(40), rtol=1e-9)
     np.testing.assert_array_equal(found.future[1:], 0.0)
-    assert found.steps() == 21  # 0.8 ** 20 is the last above 0.01.
+    assert found.steps() == (21, 1)  # 0.8 ** 20 is the last above 0.01.
+    lags, curve = found.line()
+    np.testing.assert_array_equal(lags, np.arange(-39, 1))
+    np.testing.assert_allclose(curve, 0.8 ** np.abs(lags), rtol=1e-9)
 
 
-def test_answers_are_looked_at_where_tokens_were_heard_or_else_evenly() -> None:
+def test_answers_are_looked_at_where_tokens_were_heard_and_evenly_between() -> None:
     log_probs = np.log(np.full((12, 3), 1 / 3))
     log_probs[4, 2] = 0.0
-    assert gates.targets(log_probs, [(2, 3, 6)], 4) == [(4, 2)]
-    assert [step for step, _ in gates.targets(log_probs, [], 3)] == [4, 7, 11]
+    assert gates.targets(log_probs, [(2, 3, 6)], 3) == [(0, 0), (4, 2), (6, 0), (11, 0)]

@@ -19,8 +19,11 @@ VERBS = {
     "prepare": "fetch or make a corpus, check it, and say what is in it",
     "train": "train a model from a configuration",
     "evaluate": "judge a checkpoint or an exported model, and write a report",
+    "calibrate": "find the thresholds of keywords for a rate of false alarms per hour",
     "export": "turn a checkpoint into a folder of ONNX graphs, proven equal to it",
     "transcribe": "write down what is said in recordings, with an exported model",
+    "demo": "show an exported model in the browser: drop a recording, or speak",
+    "inspect": "show what a model or a recording is, and what a model's gates do as it listens",
 }
 # Which extra brings a package that the lower half does without.
 EXTRAS = {

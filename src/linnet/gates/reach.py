@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 # A gradient below this share of the largest counts as gone.
@@ -31,11 +31,18 @@ class Reach:
     past: Float64[np.ndarray, " lags"]
     future: Float64[np.ndarray, " leads"]
 
-    def steps(self) -> int | None:
-        """Give how many steps back the gradient stays above ``GONE``; None if to the very end."""
-        above = np.flatnonzero(self.past >= GONE)
-        last = int(above[-1]) if len(above) else 0
-        return None if last + 1 >= len(self.past) else last + 1
+    def steps(self) -> tuple[int | None, int | None]:
+        """Give for how many steps back, and ahead, the gradient stays above ``GONE``.
+
+        None where it does so to the very end.
+        """
+        return _last_above(self.past), _last_above(self.future)
+
+    def line(self) -> tuple[Int[np.ndarray, " points"], Float64[np.ndarray, " points"]]:
+        """Give both sides as one curve over the distance, without what is exactly 0."""
+        lags = np.concatenate([-np.arange(1, len(self.past))[::-1], np.arange(len(self.future))])
+        curve = np.concatenate([self.past[:0:-1], self.future])
+        return lags[curve > 0], curve[curve > 0]
 
 
 def reach(
@@ -68,22 +75,26 @@ def targets(
     heard: Sequence[tuple[int, int, int]],
     count: int,
 ) -> list[tuple[int, int]]:
-    """Choose the answers to look at: the tokens heard, or the best token of evenly spread steps.
+    """Choose the answers to look at: tokens heard, and the best token of evenly spread steps.
 
     Args:
         log_probs: what the network said.
         heard: id, first step and one past the last step of each token.
-        count: most answers to choose, and how many where nothing was heard.
+        count: most answers of either kind.
     """
     chosen = []
-    for token, start, end in heard:
+    for token, start, end in heard[:count]:
         peak = start + int(log_probs[start : max(end, start + 1), token].argmax())
         chosen.append((peak, token))
-    if not chosen:
-        spread = np.linspace(0, len(log_probs) - 1, count + 1).round().astype(int)[1:]
-        chosen = [(int(step), int(log_probs[step].argmax())) for step in spread]
-    # The latest see the longest past.
-    return sorted(set(chosen))[-count:]
+    spread = np.linspace(0, len(log_probs) - 1, count).round().astype(int)
+    chosen += [(int(step), int(log_probs[step].argmax())) for step in spread]
+    return sorted(set(chosen))
+
+
+def _last_above(curve: Float64[np.ndarray, " lags"]) -> int | None:
+    above = np.flatnonzero(curve >= GONE)
+    after = int(above[-1]) + 1 if len(above) else 0
+    return None if after >= len(curve) else after
 
 
 def _averaged(curves: Sequence[Float64[np.ndarray, " _lags"]]) -> Float64[np.ndarray, " lags"]:
