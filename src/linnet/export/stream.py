@@ -34,12 +34,9 @@ def stream_graph(
 ) -> onnx.ModelProto:
     """Give the graph from ``x`` [N, T, mels], log-mel, and states to ``log_probs`` and states."""
     graph = Graph()
-    features = _features(graph, front_end)
-    outputs, hidden, pending = _advanced(
-        graph, network, features, "cached_conv1_0", _split(graph, network, "cached_key_0")
+    hidden, pending = answers(
+        graph, front_end, network, "cached_key_0", "cached_conv1_0", "processed_lens", "log_probs"
     )
-    late = layers.head(graph, network, outputs, "head/log_probs")
-    _blank_before_the_start(graph, front_end, network, late, "log_probs")
     graph.node("Concat", "new_cached_key_0", *hidden, axis=0)
     graph.node("Identity", "new_cached_conv1_0", pending)
     frames = graph.size("chunk/frames", "x", 1)
@@ -58,6 +55,37 @@ def stream_graph(
         },
         {**metadata, **_host_metadata(front_end, network)},
     )
+
+
+def answers(
+    graph: Graph,
+    front_end: FrontEnd,
+    network: StreamingNetwork,
+    hidden: str,
+    pending: str,
+    processed: str,
+    output: str,
+) -> tuple[list[str], str]:
+    """Add a stream from ``x`` [N, T, mels] and its states to log-probabilities.
+
+    Args:
+        graph: under construction.
+        front_end: of the checkpoint.
+        network: of the checkpoint.
+        hidden: state of the layers, [layers, N, hidden].
+        pending: what the answers to come still need, [N, width, lookahead].
+        processed: frames before these, int64 [N].
+        output: what the log-probabilities [N, T', V] are called.
+
+    Returns:
+        The new state [1, N, hidden] of each layer, the new pending.
+    """
+    outputs, states, kept = _advanced(
+        graph, network, _features(graph, front_end), pending, _split(graph, network, hidden)
+    )
+    late = layers.head(graph, network, outputs, "head/log_probs")
+    _blank_before_the_start(graph, front_end, network, late, processed, output)
+    return states, kept
 
 
 def described(front_end: FrontEnd, network: StreamingNetwork) -> dict[str, Any]:
@@ -128,11 +156,16 @@ def _before(graph: Graph, name: str, count: str, first: str, end: str) -> str:
 
 
 def _blank_before_the_start(
-    graph: Graph, front_end: FrontEnd, network: StreamingNetwork, late: str, output: str
+    graph: Graph,
+    front_end: FrontEnd,
+    network: StreamingNetwork,
+    late: str,
+    processed: str,
+    output: str,
 ) -> None:
     """Put blanks where the answers are to steps before the first."""
     stack = graph.ints(front_end.stack)
-    done = graph.node("Div", "start/done", "processed_lens", stack)
+    done = graph.node("Div", "start/done", processed, stack)
     count = graph.size("start/count", late, 1)
     early = _before(graph, "start/early", count, done, graph.ints(network.lookahead))
     certain = np.full(network.head.out_features, _LOG_NOTHING, np.float32)
