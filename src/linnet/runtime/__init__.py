@@ -23,6 +23,7 @@ from linnet.runtime.loading import (
 )
 from linnet.runtime.model import DEFAULT_THRESHOLD, Model, Token, Transcript
 from linnet.runtime.spotting import NearMiss, Rules, Spotted, Spotter, Window
+from linnet.runtime.stream import Stream
 
 __all__ = [
     "CUT_KEY",
@@ -39,6 +40,7 @@ __all__ = [
     "Rules",
     "Spotted",
     "Spotter",
+    "Stream",
     "Token",
     "Transcript",
     "Window",

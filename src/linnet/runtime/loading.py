@@ -3,6 +3,7 @@
 model.json, model.onnx -> is it there, whole, of this format, of one export? -> session -> Model
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -41,8 +42,16 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> Model:
     path = Path(path)
     if path.is_dir():
         described = _description(_read(path / DESCRIPTION).decode(errors="replace"), path)
-        content = _verified(path, WAVEFORM_GRAPH, described)
-        return Model(session(content, str(path / WAVEFORM_GRAPH), threads), described, str(path))
+
+        def opened_graph(name: str) -> onnxruntime.InferenceSession:
+            return session(_verified(path, name, described), str(path / name), threads)
+
+        return Model(
+            opened_graph(WAVEFORM_GRAPH),
+            described,
+            str(path),
+            streaming=functools.cache(lambda: opened_graph(STREAM_GRAPH)),
+        )
     if path.suffix in _CHECKPOINTS:
         raise ModelError(
             f"{path}: this is a checkpoint; export it first: "

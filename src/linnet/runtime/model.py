@@ -4,7 +4,7 @@ waveform -> resample -> log-probabilities -> beam -> text with times and confide
 samples as they come -> windows -> log-probabilities -> keywords with their times
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from linnet.errors import InputError, ModelError, TextError
 from linnet.keywords import Keyword, parse
 from linnet.runtime.checking import check_rate, checked
 from linnet.runtime.spotting import Hearing, Rules, Spotted, Spotter, Window
+from linnet.runtime.stream import Stream, streams
 from linnet.runtime.windows import StepStream, Windows
 from linnet.text import Tokenizer, tokenizer
 
@@ -52,16 +53,23 @@ class Model:
         session: of a graph from ``x`` [N, S] to log-probabilities [N, T', V].
         description: the content of ``model.json``.
         name: what errors call the model.
+        streaming: opens the stream graph of a causal model, once; a lone graph has none.
     """
 
     tokenizer: Tokenizer
     sample_rate: int
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, description: Mapping[str, Any], name: str
+        self,
+        session: onnxruntime.InferenceSession,
+        description: Mapping[str, Any],
+        name: str,
+        *,
+        streaming: Callable[[], onnxruntime.InferenceSession] | None = None,
     ) -> None:
         self.description = description
         self.name = name
+        self._streaming = streaming
         try:
             self.sample_rate = int(description["sample_rate"])
             self._step_samples = int(description["subsampling"]["samples"])
@@ -101,8 +109,15 @@ class Model:
         """Give the beginning of a stream: samples at ``sample_rate`` in, log-probabilities out.
 
         Args:
-            window: how far it listens around what it reads.
+            window: how far it listens around what it reads; None takes the stream of a causal
+                model, which hears every sample once, if the model folder has one.
+
+        Raises:
+            ModelError: the stream graph was changed, or was trained on other features than are
+                computed here.
         """
+        if window is None and self._streaming is not None and streams(self.description):
+            return Stream(self._streaming(), self.description, self.name)
         window = window or Window()
         left, read, right = (
             round(seconds * self.sample_rate)

@@ -25,6 +25,11 @@ from linnet.runtime.log_mel import LogMel
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
+def streams(description: Mapping[str, Any]) -> bool:
+    """Tell from the content of ``model.json`` whether a model streams."""
+    return "stream" in description
+
+
 @dataclass(frozen=True)
 class Steps:
     """How a stream graph counts.
@@ -48,7 +53,7 @@ class Steps:
         Raises:
             ModelError: they are not there: the model does not stream.
         """
-        if "stream" not in description:
+        if not streams(description):
             raise ModelError(
                 f"{name}: this model needs the whole recording and cannot stream; train one with "
                 "model=gru_stream or model=lcbigru"
