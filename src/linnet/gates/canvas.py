@@ -14,6 +14,7 @@ from torch import Tensor
 from linnet.gates.inspection import Clip
 from linnet.gates.replay import Trace
 from linnet.plots import BLUE, DOTS_PER_INCH, GREY, INK, LINES, PAPER, VERMILLION, Theme, shown
+from linnet.text import SPACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,10 @@ else:  # The checks at run time take them for objects: matplotlib is heavy and o
 
 # Of every picture, in inches.
 _WIDTH, _LEFT, _RIGHT, _BOTTOM = 9.0, 0.8, 1.15, 0.45
-_LETTER = 0.0105  # share of the axis that a letter takes
+_LETTER = 0.012  # share of the axis that a letter takes
+_MANY = 8  # tokens; of more than these only the start is marked
+# On dark paper the palette's darker colours are hard to read.
+_LIGHTER = {BLUE: "#4DA6E0", VERMILLION: "#EE8844", GREY: "#9AA0A6", "#009E73": "#2BB78C"}
 _PINK, _GREEN = "#CC79A7", "#009E73"
 # What each gate is called, what its 0 and its 1 do, and their colours.
 GATES = {
@@ -91,13 +95,15 @@ def side(
     left, width = box.x1 + 0.09 / _WIDTH, (_RIGHT - 0.24) / _WIDTH
     side = figure.add_axes((left, box.y0, width, box.height))
     shown_ms = np.clip(1000 * sorted_s, 1, 1e5)
-    side.fill_betweenx(np.arange(len(sorted_s)) + 0.5, 1, shown_ms, color=BLUE, alpha=0.35)
-    side.plot(shown_ms, np.arange(len(sorted_s)) + 0.5, color=BLUE, linewidth=1.2)
+    side.fill_betweenx(
+        np.arange(len(sorted_s)) + 0.5, 1, shown_ms, color=tint(BLUE, theme), alpha=0.35
+    )
+    side.plot(shown_ms, np.arange(len(sorted_s)) + 0.5, color=tint(BLUE, theme), linewidth=1.2)
     side.set_xscale("log")
     side.set_xlim(1, 1e5)
     side.set_ylim(0, len(sorted_s))
     side.set_yticks([])
-    side.set_xticks([10, 1000, 1e5], ["10 ms", "1 s", "100 s"], fontsize=7)
+    side.set_xticks([1000, 1e5], ["1 s", "100 s"], fontsize=7)
     side.minorticks_off()
     side.spines[["top", "right", "left"]].set_visible(False)
     side.tick_params(labelbottom=last, color=GREY)
@@ -112,13 +118,13 @@ def mark_tokens(
     end_of_last_s = -1.0
     for token, start, end in clip.heard:
         begin_s, end_s = start * clip.step_s, max(end, start + 1) * clip.step_s
-        for edge_s in (begin_s, end_s):
+        for edge_s in (begin_s, end_s) if len(clip.heard) <= _MANY else (begin_s,):
             axes.axvline(edge_s, color=INK[theme], linewidth=0.7, alpha=0.6, linestyle=":")
         symbol = shown(symbols[token])
-        half_s = duration_s * _LETTER * (len(symbol) + 1) / 2
+        half_s = duration_s * _LETTER * len(symbol) / 2
         # A name stays above its picture, and two never lie on each other.
         middle_s = float(np.clip((begin_s + end_s) / 2, half_s, max(half_s, duration_s - half_s)))
-        if named and middle_s - half_s > end_of_last_s:
+        if named and symbols[token] != SPACE and middle_s - half_s > end_of_last_s:
             axes.annotate(
                 symbol,
                 (middle_s, 1.0),
@@ -157,13 +163,13 @@ def legend(axes: Axes, name: str, theme: Theme) -> None:
             xytext=(offset, 3),
             textcoords="offset points",
             fontsize=8,
-            color=colour,
+            color=tint(colour, theme),
             fontweight="normal" if colour == INK[theme] else "bold",
         )
         offset += 4.6 * len(said) + 8
 
 
-def beside(axes: Axes, pieces: Sequence[tuple[str, str]]) -> None:
+def beside(axes: Axes, pieces: Sequence[tuple[str, str]], theme: Theme) -> None:
     """Write coloured words at the right of a picture, one under the other."""
     for i, (said, colour) in enumerate(pieces):
         axes.annotate(
@@ -173,7 +179,7 @@ def beside(axes: Axes, pieces: Sequence[tuple[str, str]]) -> None:
             xytext=(6, -10 - 13 * i),
             textcoords="offset points",
             fontsize=8,
-            color=colour,
+            color=tint(colour, theme),
             fontweight="bold",
             annotation_clip=False,
         )
@@ -184,7 +190,14 @@ def blend(low: str, high: str, theme: Theme) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     middle = "#f4f4f2" if theme == "light" else "#24282e"
-    return LinearSegmentedColormap.from_list("linnet", [low, middle, high], N=255)
+    return LinearSegmentedColormap.from_list(
+        "linnet", [tint(low, theme), middle, tint(high, theme)], N=255
+    )
+
+
+def tint(colour: str, theme: Theme) -> str:
+    """Give a colour as it is drawn on this paper."""
+    return _LIGHTER.get(colour, colour) if theme == "dark" else colour
 
 
 def short(trace: Trace) -> str:

@@ -13,7 +13,7 @@ what is carried, orange what is overwritten, everywhere.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -30,6 +30,7 @@ from linnet.gates.canvas import (
     rows,
     short,
     side,
+    tint,
 )
 from linnet.gates.inspection import Clip
 from linnet.gates.reach import GONE, Reach
@@ -55,6 +56,7 @@ else:  # The checks at run time take it for an object: matplotlib is heavy and o
     Axes = object
 
 _BINS_A_DECADE = 6
+_SMALL: Any = {"frameon": False, "fontsize": 7.5, "handlelength": 1.2}
 # Marks on an axis of memories, in milliseconds.
 _MARKS = (
     (1, "1 ms"),
@@ -91,7 +93,7 @@ def kept(clip: Clip, symbols: Sequence[str], *, theme: Theme = "light") -> bytes
         for edge in range(1, len(traces)):
             axes.axhline(edge, color=PAPER[theme], linewidth=1.5)
         mark_tokens(axes, clip, symbols, theme, named=True)
-        beside(axes, [("carried", BLUE), ("overwritten", VERMILLION)])
+        beside(axes, [("carried", BLUE), ("overwritten", VERMILLION)], theme)
         finish_time(axes, clip)
         return png(figure)
 
@@ -105,7 +107,7 @@ def openness(clip: Clip, symbols: Sequence[str], *, theme: Theme = "light") -> b
         edges_s = np.arange(clip.steps + 1) * clip.step_s
         for axes, name in zip(many, names, strict=True):
             for trace, gates in zip(clip.traces, curves, strict=True):
-                colour = LINES[trace.direction.layer % len(LINES)]
+                colour = tint(LINES[trace.direction.layer % len(LINES)], theme)
                 dashes = "--" if trace.direction.backward else "-"
                 axes.stairs(
                     gates[name],
@@ -122,7 +124,7 @@ def openness(clip: Clip, symbols: Sequence[str], *, theme: Theme = "light") -> b
             axes.spines[["top", "right"]].set_visible(False)
             mark_tokens(axes, clip, symbols, theme, named=axes is many[0])
             finish_time(axes, clip, last=axes is many[-1])
-        many[0].legend(loc="upper left", bbox_to_anchor=(1.005, 1.05), frameon=False, fontsize=7.5)
+        many[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), **_SMALL)
         return png(figure)
 
 
@@ -181,7 +183,7 @@ def memories(
         figure, many = rows([1.2] * len(layers), names=0.25, space=0.18)
         for axes, number in zip(many, layers, strict=True):
             own = [(t, s) for t, s in known if t.direction.layer == number]
-            _stack_histogram(axes, own, edges)
+            _stack_histogram(axes, own, edges, theme)
             axes.set_xscale("log")
             axes.set_xlim(edges[0], edges[-1])
             axes.set_ylabel(f"layer {number + 1}\nunits")
@@ -192,7 +194,7 @@ def memories(
             marks = [(ms, said) for ms, said in _MARKS if edges[0] <= ms <= edges[-1]]
             axes.set_xticks([ms for ms, _ in marks], [said for _, said in marks])
             axes.tick_params(labelbottom=axes is many[-1])
-        many[0].legend(loc="upper left", bbox_to_anchor=(1.005, 1.05), frameon=False, fontsize=7.5)
+        many[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), **_SMALL)
         many[-1].set_xlabel("memory of a unit (what lies beyond an end is counted there)")
         return png(figure)
 
@@ -224,7 +226,7 @@ def answering(
     for row in np.abs(table):
         chosen += [u for u in np.argsort(-row).tolist() if u not in chosen][:each]
     with style(theme):
-        figure, (axes,) = rows([0.3 * len(tokens) + 0.1], names=0.05, below=0.95)
+        figure, (axes,) = rows([0.3 * len(tokens) + 0.1], names=0.05, below=0.75)
         cut = np.abs(table[:, chosen]).max()
         axes.imshow(
             (table[:, chosen] / cut + 1) / 2,
@@ -243,7 +245,7 @@ def answering(
         )
         axes.tick_params(length=0)
         axes.set_xlabel(f"units of layer {top + 1}: the strongest {each} of each token")
-        beside(axes, [(f"+{cut:.1f} deviations", BLUE), (f"-{cut:.1f}", VERMILLION)])
+        beside(axes, [(f"+{cut:.1f} deviations", BLUE), (f"-{cut:.1f}", VERMILLION)], theme)
         return png(figure)
 
 
@@ -252,7 +254,7 @@ def reaching(reaches: Mapping[str, Reach], step_s: float, *, theme: Theme = "lig
     with style(theme):
         figure, (axes,) = rows([2.6], names=0.1)
         for i, (name, reach) in enumerate(reaches.items()):
-            colour = INK[theme] if i == 0 else LINES[(i - 1) % len(LINES)]
+            colour = INK[theme] if i == 0 else tint(LINES[(i - 1) % len(LINES)], theme)
             lags, curve = reach.line()
             axes.plot(
                 lags * step_s,
@@ -268,7 +270,7 @@ def reaching(reaches: Mapping[str, Reach], step_s: float, *, theme: Theme = "lig
         axes.set_ylabel("gradient, largest = 1")
         axes.set_xlabel("seconds from the answer to the input (left of 0: earlier input)")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7.5)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), **_SMALL)
         return png(figure)
 
 
@@ -286,12 +288,13 @@ def _stack_histogram(
     axes: Axes,
     own: Sequence[tuple[Trace, Float64[np.ndarray, " hidden"]]],
     edges: Float64[np.ndarray, " edges"],
+    theme: Theme,
 ) -> None:
     base = np.zeros(len(edges) - 1)
     for trace, scales_s in own:
         inside = np.clip(1000 * scales_s, edges[0] * 1.0001, edges[-1] * 0.9999)
         counts, _ = np.histogram(inside, edges)
-        colour = VERMILLION if trace.direction.backward else BLUE
+        colour = tint(VERMILLION if trace.direction.backward else BLUE, theme)
         label = "backward" if trace.direction.backward else "forward"
         axes.stairs(
             base + counts, edges, baseline=base, fill=True, color=colour, alpha=0.75, label=label
