@@ -4,7 +4,7 @@ Every node is named ``scope/what`` and its output carries the node's name, so th
 viewer says what flows through it. A constant is stored once, however many nodes read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,11 @@ class Graph:
         """Add a node with one output, which is named like it, and give that name."""
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name, **attributes))
         return name
+
+    def split(self, name: str, outputs: Sequence[str], source: str, sizes: str, axis: int) -> None:
+        """Add a node that cuts ``source`` into ``outputs``."""
+        made = helper.make_node("Split", [source, sizes], list(outputs), name, axis=axis)
+        self._nodes.append(made)
 
     def constant(self, name: str, values: Shaped[np.ndarray, "..."]) -> str:
         """Store ``values`` under ``name``, once, and give the name."""

@@ -56,8 +56,7 @@ def features_graph(
     ``x`` does not matter; T may be 0.
     """
     graph = Graph()
-    features, steps = _features(graph, front_end, "x", "x_lens")
-    _network(graph, network, features, steps, "log_probs")
+    steps = from_log_mel(graph, front_end, network, "log_probs")
     graph.node("Identity", "log_probs_len", steps)
     return graph.model(
         "linnet_features",
@@ -68,6 +67,13 @@ def features_graph(
         },
         metadata,
     )
+
+
+def from_log_mel(graph: Graph, front_end: FrontEnd, network: Network, output: str) -> str:
+    """Add all from ``x`` and ``x_lens`` to the log-probabilities; give the steps of each clip."""
+    features, steps = _features(graph, front_end, "x", "x_lens")
+    _network(graph, network, features, steps, output)
+    return steps
 
 
 def _log_mel(graph: Graph, front_end: FrontEnd, power: str) -> str:

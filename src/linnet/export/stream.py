@@ -99,6 +99,12 @@ def described(front_end: FrontEnd, network: StreamingNetwork) -> dict[str, Any]:
     }
 
 
+def host_frames(front_end: FrontEnd, network: StreamingNetwork) -> int:
+    """Give how many frames a host that always gives as many gives at once."""
+    steps = network.chunk if isinstance(network, ChunkedNetwork) else _HOST_STEPS
+    return steps * front_end.stack
+
+
 def whole(graph: Graph, network: StreamingNetwork, features: str, steps: str) -> str:
     """Add the network without its head over whole clips, [N, T', features] to [N, T', width].
 
@@ -313,9 +319,8 @@ def _states(network: StreamingNetwork) -> dict[str, tuple[int, tuple[int | str, 
 
 
 def _host_metadata(front_end: FrontEnd, network: StreamingNetwork) -> dict[str, str]:
-    """Give the sizes from which the host makes the states, and how many frames it gives at once."""
-    steps = network.chunk if isinstance(network, ChunkedNetwork) else _HOST_STEPS
-    frames = str(steps * front_end.stack)
+    """Give the frames of a piece, and the sizes from which the host makes the states."""
+    frames = str(host_frames(front_end, network))
     return {
         "model_type": "zipformer2",
         "T": frames,
