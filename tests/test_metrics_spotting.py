@@ -11,19 +11,16 @@ from sklearn.metrics import det_curve
 
 from linnet.errors import InputError
 from linnet.metrics import proportion, quantile, rate
+from linnet.metrics.matching import Alarm, Occurrence, Trials, match, pool
 from linnet.metrics.spotting import (
-    Alarm,
-    Occurrence,
-    Trials,
     at_rate,
     at_threshold,
     best_term_weighted_value,
+    bootstrap,
     curve,
     delay,
     hours_needed,
     lowest_threshold,
-    match,
-    pool,
     term_weighted_value,
 )
 
@@ -182,6 +179,25 @@ def test_the_best_term_weighted_value_is_the_best_of_all_thresholds() -> None:
     best, where = best_term_weighted_value(made, 36000.0)
     assert best == pytest.approx(max(values.values()))
     assert values[where] == pytest.approx(best)
+
+
+def test_the_bootstrap_of_a_miss_rate_is_about_wilsons_interval() -> None:
+    made = {"go": trials([0.9] * 60 + [0.1] * 40, [0.8] * 5)}
+    drawn = bootstrap(made, lambda one: one["go"].misses(0.5) / 100)
+    wilson = proportion(40, 100)
+    assert drawn.value == 0.4
+    assert (drawn.low, drawn.high) == pytest.approx((wilson.low, wilson.high), abs=0.03)
+    alarms = bootstrap(made, lambda one: float(one["go"].false_alarms(0.5)))
+    assert (alarms.low, alarms.high) == pytest.approx((1.6, 10.0), abs=1.0)
+
+
+def test_where_a_keyword_is_said_at_an_unknown_moment_nothing_is_counted() -> None:
+    sentence = [Occurrence("a", "go", 100.0, 104.0)]
+    raised = [alarm(102.0, 0.9), alarm(105.0, 0.8)]
+    found = match("go", SAID, raised, DURATIONS, unplaced=sentence)
+    assert found.false_scores.tolist() == [0.8]
+    assert found.misses(0.5) == 2
+    assert found.hours == pytest.approx((3600 - 2.0 - 1.5 - 5.0) / 3600)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,9 +1,8 @@
 """The report on the terminal: a bar while it is being made, a table when it is."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from linnet.evaluation.hearing import Utterance
 from linnet.evaluation.page import TITLES, percent
 from linnet.evaluation.report import Report
 
@@ -13,8 +12,11 @@ else:  # The checks at run time take it for an object: rich is optional.
     Group = object
 
 
-def progress(utterances: Iterable[Utterance], total: int | None) -> Iterator[Utterance]:
-    """Hand the utterances on and show on standard error how many of ``total`` have gone by."""
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], total: int | None) -> Iterator[Item]:
+    """Hand items on and show on standard error how many of ``total`` have gone by."""
     from rich import progress as bars
     from rich.console import Console
 
@@ -25,7 +27,7 @@ def progress(utterances: Iterable[Utterance], total: int | None) -> Iterator[Utt
         bars.TimeRemainingColumn(),
     )
     with bars.Progress(*columns, console=Console(stderr=True)) as bar:
-        yield from bar.track(utterances, total=total)
+        yield from bar.track(items, total=total)
 
 
 def table(report: Report) -> Group:

@@ -1,89 +1,29 @@
 """Keyword spotting judged as wake words are: misses against false alarms in an hour.
 
-    occurrences, alarms --match--> Trials of one keyword: best score in each occurrence, delay,
-                                   score of each false alarm, hours in which one could be raised
-    Trials of each keyword --pool--> Trials of all, under one threshold
     Trials --curve--> misses and false alarms at every threshold    (DET curve)
            --at_threshold, at_rate--> Point: FRR, false alarms per hour, with intervals
            --term_weighted_value, best_term_weighted_value--> NIST's ATWV and MTWV
+           --delay--> how long after a keyword's end its alarm was raised
 
-An alarm is true if its middle lies in an occurrence of its keyword, widened on both sides; the best
-one takes the occurrence and any other there is neither true nor false. All others are false. The
-negative audio of a keyword is therefore all audio outside its widened occurrences, whatever is said
-there. Where a keyword is known to be said, but not at which moment (in a sentence), nothing is
-counted and the time is no negative audio either. Pooled figures are those of the whole device: one
-threshold for all keywords, and the false alarms of all of them counted on the same hours.
+Which alarm is true stands in ``matching``.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from linnet.errors import InputError
 from linnet.metrics.intervals import Figure, proportion, quantile, rate
+from linnet.metrics.matching import Trials
 
-TOLERANCE_S = 0.5
 # No event in 3/r hours makes a rate above r unlikely (5 %): with fewer hours r cannot be claimed.
 EVENTS_TO_CLAIM = 3.0
-_SECONDS_IN_HOUR = 3600.0
 # NIST's weight of a false alarm: cost/value 0.1 times (1/prior - 1), prior 1e-4.
 _BETA = 999.9
-
-
-@dataclasses.dataclass(frozen=True)
-class Occurrence:
-    """A place where a keyword was said."""
-
-    recording: str
-    keyword: str
-    start_s: float
-    end_s: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Alarm:
-    """What a spotter reported: where, how sure, and when it knew."""
-
-    recording: str
-    keyword: str
-    start_s: float
-    end_s: float
-    score: float
-    decided_s: float
-
-    @property
-    def middle_s(self) -> float:
-        """The time that decides whether it is true."""
-        return (self.start_s + self.end_s) / 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Trials:
-    """What a threshold parts.
-
-    Attributes:
-        true_scores: the best score in each occurrence; 0, which no threshold accepts, where there
-            was no alarm.
-        delays_s: of that alarm, from the end of the occurrence; NaN where there was none.
-        false_scores: of each false alarm.
-        hours: of negative audio.
-    """
-
-    true_scores: Float64[np.ndarray, " occurrences"]
-    delays_s: Float64[np.ndarray, " occurrences"]
-    false_scores: Float64[np.ndarray, " alarms"]
-    hours: float
-
-    def misses(self, threshold: float) -> int:
-        """Count the occurrences without an alarm of at least ``threshold``."""
-        return int((self.true_scores < threshold).sum())
-
-    def false_alarms(self, threshold: float) -> int:
-        """Count the false alarms of at least ``threshold``."""
-        return int((self.false_scores >= threshold).sum())
+_DRAWS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,79 +55,6 @@ class Point:
     frr: Figure | None
     false_alarms: Figure
     bound: bool = False
-
-
-def match(
-    keyword: str,
-    occurrences: Iterable[Occurrence],
-    alarms: Iterable[Alarm],
-    durations_s: Mapping[str, float],
-    *,
-    unplaced: Iterable[Occurrence] = (),
-    tolerance_s: float = TOLERANCE_S,
-) -> Trials:
-    """Compare the alarms of ``keyword`` with its occurrences; those of other keywords are skipped.
-
-    The best alarms choose first, each the nearest occurrence that is still free, so that raising
-    the threshold never changes what a better alarm was taken for.
-
-    Args:
-        keyword: whose.
-        occurrences: where keywords were said, in any recording.
-        alarms: what was reported, at the lowest threshold that is of interest.
-        durations_s: of every recording that was listened to.
-        unplaced: spans in which the keyword is said somewhere; they are left out.
-        tolerance_s: how much both are widened on both sides.
-
-    Raises:
-        InputError: a recording without a duration.
-    """
-    said = [one for one in occurrences if one.keyword == keyword]
-    left_out = [one for one in unplaced if one.keyword == keyword]
-    raised = sorted(
-        (one for one in alarms if one.keyword == keyword), key=lambda one: (-one.score, one.start_s)
-    )
-    heard = [one.recording for one in (*said, *left_out)] + [one.recording for one in raised]
-    for recording in heard:
-        if recording not in durations_s:
-            raise InputError(
-                f"{recording}: {keyword!r} is said or heard there, but the recording is not among "
-                "those listened to; name its duration"
-            )
-    true_scores, delays_s = np.zeros(len(said)), np.full(len(said), np.nan)
-    false_scores = []
-    inside = _Inside(said, tolerance_s)
-    beside = _Inside(left_out, tolerance_s)
-    for alarm in raised:
-        places = inside.of(alarm)
-        if not places and not beside.of(alarm):
-            false_scores.append(alarm.score)
-        free = [number for number in places if not true_scores[number]]
-        if free:
-            taken = min(free, key=lambda number: _distance(alarm, said[number]))
-            true_scores[taken] = alarm.score
-            delays_s[taken] = alarm.decided_s - said[taken].end_s
-    hours = _negative_s([*said, *left_out], durations_s, tolerance_s) / _SECONDS_IN_HOUR
-    return Trials(true_scores, delays_s, np.array(false_scores, np.float64), hours)
-
-
-def pool(trials: Sequence[Trials]) -> Trials:
-    """Give the trials of all keywords under one threshold.
-
-    The false alarms of all are counted on the same hours: the mean of what is negative audio for
-    each (they differ by the keywords' own occurrences).
-
-    Raises:
-        InputError: there are none.
-    """
-    if not trials:
-        raise InputError("there is no keyword to pool; name at least one")
-    return Trials(
-        np.concatenate([one.true_scores for one in trials]),
-        np.concatenate([one.delays_s for one in trials]),
-        np.concatenate([one.false_scores for one in trials]),
-        sum(one.hours for one in trials) / len(trials),
-    )
 
 
 def curve(trials: Trials) -> Curve:
@@ -301,36 +168,31 @@ def delay(trials: Trials, threshold: float, share: float) -> Figure | None:
     return quantile(delays_s, share) if len(delays_s) else None
 
 
-class _Inside:
-    """Finds the occurrences, widened, in which the middle of an alarm lies."""
+def bootstrap(
+    trials: Mapping[str, Trials], value: Callable[[Mapping[str, Trials]], float], *, seed: int = 0
+) -> Figure:
+    """Give a figure of all keywords with a bootstrap interval.
 
-    def __init__(self, occurrences: Sequence[Occurrence], tolerance_s: float) -> None:
-        self._tolerance_s = tolerance_s
-        self._places: dict[str, list[tuple[int, Occurrence]]] = {}
-        for number, one in enumerate(occurrences):
-            self._places.setdefault(one.recording, []).append((number, one))
-
-    def of(self, alarm: Alarm) -> list[int]:
-        """Give their numbers."""
-        return [
-            number
-            for number, one in self._places.get(alarm.recording, [])
-            if one.start_s - self._tolerance_s <= alarm.middle_s <= one.end_s + self._tolerance_s
-        ]
-
-
-def _distance(alarm: Alarm, occurrence: Occurrence) -> float:
-    return abs(alarm.middle_s - (occurrence.start_s + occurrence.end_s) / 2)
+    The occurrences of each keyword are drawn again with replacement, and each false alarm comes
+    as often as a Poisson count of mean 1 says, as their number is itself a draw.
+    """
+    random = np.random.default_rng(seed)
+    values = [
+        value({name: _drawn(one, random) for name, one in trials.items()}) for _ in range(_DRAWS)
+    ]
+    low, high = np.quantile(values, [0.025, 0.975])
+    exact = value(trials)
+    count = sum(len(one.true_scores) for one in trials.values())
+    return Figure(exact, min(float(low), exact), max(float(high), exact), count)
 
 
-def _negative_s(
-    said: Sequence[Occurrence], durations_s: Mapping[str, float], tolerance_s: float
-) -> float:
-    """Give the seconds outside all widened occurrences, none counted twice."""
-    inside_s, reached_s = 0.0, dict.fromkeys(durations_s, 0.0)
-    for one in sorted(said, key=lambda one: one.start_s):
-        start_s = max(one.start_s - tolerance_s, reached_s[one.recording])
-        end_s = min(one.end_s + tolerance_s, durations_s[one.recording])
-        inside_s += max(0.0, end_s - start_s)
-        reached_s[one.recording] = max(end_s, reached_s[one.recording])
-    return sum(durations_s.values()) - inside_s
+def _drawn(trials: Trials, random: np.random.Generator) -> Trials:
+    spoken = len(trials.true_scores)
+    chosen = random.integers(spoken, size=spoken) if spoken else np.zeros(0, np.int64)
+    times = random.poisson(1.0, len(trials.false_scores))
+    return dataclasses.replace(
+        trials,
+        true_scores=trials.true_scores[chosen],
+        delays_s=trials.delays_s[chosen],
+        false_scores=np.repeat(trials.false_scores, times),
+    )

@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Float, Float16, Float32, Float64
 
 from linnet.keywords import Detection, Detector, Keyword
-from linnet.metrics.spotting import Alarm, Occurrence
+from linnet.metrics.matching import Alarm, Occurrence
+from linnet.runtime import Rules
 from linnet.runtime.windows import StepStream
 
 BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to this
 # Peaks below are of no interest to any threshold.
 LOWEST_SCORE = 0.02
-REFRACTORY_S = 1.0
 _LOWEST_EMISSION = -1e4  # what half precision can hold, and as good as never
 
 
@@ -79,7 +79,8 @@ class Heard:
         spans: the recording's.
         step_s: length of a step.
         emission: log-probability of each token less that of the best one.
-        known_s: when each step was known, in seconds of the recording.
+        known_s: when each step was known, in seconds of the recording; NaN if it was computed from
+            the whole recording.
     """
 
     id: str
@@ -125,11 +126,12 @@ def alarms(heard: Iterable[Heard], keywords: Sequence[Keyword]) -> list[Alarm]:
     """
     raised: list[Alarm] = []
     for one in heard:
-        refractory = max(1, math.ceil(REFRACTORY_S / one.step_s))
+        rules = Rules()
         detector = Detector(
             [dataclasses.replace(each, threshold=LOWEST_SCORE) for each in keywords],
-            refractory=refractory,
+            refractory=_steps(rules.refractory_s, one.step_s),
             mark=LOWEST_SCORE,
+            longest=_steps(rules.longest_s, one.step_s),
         )
         found = detector.push(one.emission.astype(np.float32)) + detector.flush()
         raised += [_alarm(one, each) for each in found]
@@ -147,6 +149,11 @@ def occurrences(heard: Iterable[Heard], keyword: str) -> tuple[list[Occurrence],
             elif f" {keyword} " in f" {span.text} ":
                 somewhere.append(where)
     return placed, somewhere
+
+
+def _steps(seconds: float, step_s: float) -> int:
+    """Give how many steps cover ``seconds``; 0.3 of 0.03 are 10, whatever their binary digits."""
+    return math.ceil(round(seconds / step_s, 6))
 
 
 def _alarm(heard: Heard, found: Detection) -> Alarm:
