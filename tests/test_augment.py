@@ -16,6 +16,8 @@ def waveform_augment(**changes: Any) -> WaveformAugment:
         "noise_probability": 0.0,
         "snr_db": [10.0, 10.0],
         "sample_rate": 16000,
+        "speech_effects": {},
+        "channel_effects": {},
     }
     return WaveformAugment(**settings | changes)
 

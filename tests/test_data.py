@@ -104,6 +104,7 @@ def test_processes_give_the_batches_that_one_gives(cuts: CutSet) -> None:
             train=cuts,
             valid=cuts,
             encode=TOKENS.encode,
+            compose=None,
             batch_s=5.0,
             batch_cuts=8,
             buckets=4,

@@ -1,6 +1,7 @@
 """From lhotse cuts to batches.
 
     cuts -> bucketing sampler -> waveforms (kept in memory when they fit) -> padded batch
+    cuts -> composed streams  ->
 
 The sampler decides a whole epoch at once from the seed and the epoch's number, so that a resumed
 run sees the batches that an uninterrupted one would have seen.
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from linnet import audio
+from linnet.compose import Composition, Stream, StreamSampler
 from linnet.errors import CorpusError
 from linnet.frontend import FrontEnd
 
@@ -86,10 +88,10 @@ class Utterances(Dataset[Batch]):
                 self._waveforms[cut.id] = waveform
         return waveform
 
-    def __getitem__(self, cuts: CutSet) -> Batch:
-        """Give the batch of ``cuts``."""
-        texts = [text_of(cut) for cut in cuts]
-        waveforms = [torch.from_numpy(self.load(cut)) for cut in cuts]
+    def __getitem__(self, examples: CutSet | list[Stream]) -> Batch:
+        """Give the batch of these cuts or streams."""
+        texts = [one.text if isinstance(one, Stream) else text_of(one) for one in examples]
+        waveforms = [torch.from_numpy(self._waveform(one)) for one in examples]
         ids = [torch.tensor(self.encode(text), dtype=torch.long) for text in texts]
         return Batch(
             waveform=torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True),
@@ -97,8 +99,13 @@ class Utterances(Dataset[Batch]):
             ids=torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
             tokens=torch.tensor([len(one) for one in ids]),
             texts=texts,
-            names=[cut.id for cut in cuts],
+            names=[one.id for one in examples],
         )
+
+    def _waveform(self, example: Cut | Stream) -> Float32[np.ndarray, " samples"]:
+        if isinstance(example, Stream):
+            return example.waveform(self.load, audio.SAMPLE_RATE)
+        return self.load(example)
 
 
 class EpochSampler(Sampler[CutSet]):
@@ -157,8 +164,9 @@ class Corpus(lightning.LightningDataModule):
         train: cuts to learn from.
         valid: cuts to choose the checkpoint by.
         encode: text to token ids.
+        compose: strings clips of training together; None trains on single clips.
         batch_s: most seconds of audio in a batch, padding included.
-        batch_cuts: most cuts in a batch.
+        batch_cuts: most cuts or streams in a batch.
         buckets: groups of like duration.
         memory_mb: waveforms stay in memory if they fit into this.
         workers: processes that read audio; 0 reads in the training process.
@@ -171,6 +179,7 @@ class Corpus(lightning.LightningDataModule):
         train: CutSet,
         valid: CutSet,
         encode: Callable[[str], list[int]],
+        compose: Composition | None,
         batch_s: float,
         batch_cuts: int,
         buckets: int,
@@ -180,6 +189,7 @@ class Corpus(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         self._train, self._valid = train, valid
+        self._compose = compose
         self._utterances = {
             "train": Utterances(train, encode, memory_mb=memory_mb),
             "valid": Utterances(valid, encode, memory_mb=memory_mb),
@@ -196,9 +206,13 @@ class Corpus(lightning.LightningDataModule):
         """Give the validation batches, always in the same order."""
         return self._loader("valid", self._valid, shuffle=False)
 
-    def _loader(self, split: str, cuts: CutSet, *, shuffle: bool) -> DataLoader[Batch]:
+    def _sampler(self, cuts: CutSet, *, shuffle: bool) -> EpochSampler | StreamSampler:
         batch_s, batch_cuts, buckets = self._limits
-        sampler = EpochSampler(
+        if self._compose is not None and shuffle:
+            return StreamSampler(
+                cuts, self._compose, batch_s=batch_s, batch_cuts=batch_cuts, seed=self._seed
+            )
+        return EpochSampler(
             cuts,
             batch_s=batch_s,
             batch_cuts=batch_cuts,
@@ -206,6 +220,9 @@ class Corpus(lightning.LightningDataModule):
             shuffle=shuffle,
             seed=self._seed,
         )
+
+    def _loader(self, split: str, cuts: CutSet, *, shuffle: bool) -> DataLoader[Batch]:
+        sampler = self._sampler(cuts, shuffle=shuffle)
         # Lightning asks a loader for its length before it tells the sampler which epoch it is.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer and shuffle else 0)
         if self._workers and self._utterances[split].kept:

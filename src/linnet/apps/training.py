@@ -118,6 +118,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         train=corpus.splits["train"],
         valid=corpus.splits["valid"],
         encode=tokens.encode,
+        compose=instantiate(settings.compose) or None,
         seed=settings.seed,
         **settings.batches,
     )

@@ -1,0 +1,260 @@
+"""Training examples made of several clips: words among other speech, silence and noise.
+
+    cuts -> shuffled -> strung together with pauses, some cut off -> batches of like length
+
+A network that hears one clip at a time learns that a clip begins with a word and ends with it. In
+a stream it must find the words itself. What an epoch holds is planned at once from the seed and
+the epoch's number, without a sample being read, so that a resumed run and several reading
+processes give what one uninterrupted process gives.
+
+lhotse can join cuts (``CutSet.mix``, ``append``, ``pad``), but its joined cuts read every file
+again and want one sample rate; here the pieces come from waveforms that are kept in memory.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from lhotse import CutSet
+from lhotse.cut import Cut
+from torch.utils.data import Sampler
+
+from linnet.errors import ConfigError
+
+_WHOLE = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A clip in a stream, or a part of one.
+
+    Attributes:
+        cut: the clip.
+        text: what it says; nothing if it is cut off.
+        pause_s: how long nobody speaks before it.
+        gain_db: by how much it is louder than its recording.
+        part: from which share of its energy to which it is heard.
+    """
+
+    cut: Cut
+    text: str
+    pause_s: float
+    gain_db: float
+    part: tuple[float, float] = _WHOLE
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Clips one behind the other.
+
+    Attributes:
+        id: its place in the epoch.
+        pieces: the clips, in order.
+        after_s: how long nobody speaks at the end.
+        floor_dbfs: level of a faint hiss over all, in dB below full scale.
+        seed: of the hiss.
+    """
+
+    id: str
+    pieces: tuple[Piece, ...]
+    after_s: float
+    floor_dbfs: float
+    seed: int
+
+    @property
+    def duration_s(self) -> float:
+        """The longest that it can be: what is cut off makes it shorter."""
+        return self.after_s + sum(piece.pause_s + piece.cut.duration for piece in self.pieces)
+
+    @property
+    def text(self) -> str:
+        """What is said in it."""
+        return " ".join(piece.text for piece in self.pieces if piece.text)
+
+    def waveform(
+        self, load: Callable[[Cut], Float32[np.ndarray, " _samples"]], sample_rate: int
+    ) -> Float32[np.ndarray, " samples"]:
+        """Give its samples.
+
+        Args:
+            load: gives the samples of a cut.
+            sample_rate: of these samples, in Hz.
+        """
+        parts: list[Float32[np.ndarray, " _samples"]] = []
+        for piece in self.pieces:
+            parts.append(_silence(piece.pause_s, sample_rate))
+            heard = _part(load(piece.cut), piece.part)
+            parts.append(heard * np.float32(10 ** (piece.gain_db / 20)))
+        parts.append(_silence(self.after_s, sample_rate))
+        joined = np.concatenate(parts)
+        hiss = np.random.default_rng(self.seed).standard_normal(len(joined), np.float32)
+        return joined + hiss * np.float32(10 ** (self.floor_dbfs / 20))
+
+
+def _silence(duration_s: float, sample_rate: int) -> Float32[np.ndarray, " samples"]:
+    return np.zeros(round(duration_s * sample_rate), np.float32)
+
+
+def _part(
+    waveform: Float32[np.ndarray, " _samples"], part: tuple[float, float]
+) -> Float32[np.ndarray, " _part"]:
+    """Give what lies between two shares of the energy, from the first sample or to the last."""
+    if part == _WHOLE:
+        return waveform
+    energy = np.cumsum(np.square(waveform, dtype=np.float64))
+    begin, end = np.searchsorted(energy, np.multiply(part, energy[-1]))
+    return waveform[begin if part[0] > 0 else 0 : end + 1 if part[1] < 1 else len(waveform)]
+
+
+class Composition:
+    """How clips become streams.
+
+    Args:
+        alone: share of the streams that are one clip as it was recorded, as an application hears
+            it that cuts speech out before it asks.
+        length_s: shortest and longest stream that is aimed at; a clip longer than that is alone.
+        pause_s: shortest and longest pause before a clip and at the end.
+        gain_db: by how much clips are made louder or softer, against each other.
+        cut_off: share of single words of which, beside the whole word, a first or last part is
+            heard somewhere else in the epoch, with nothing for its text.
+        kept: smallest and largest share of its energy that such a part holds.
+        floor_dbfs: softest and loudest level of the hiss over a stream, in dB below full scale.
+    """
+
+    def __init__(
+        self,
+        *,
+        alone: float,
+        length_s: Sequence[float],
+        pause_s: Sequence[float],
+        gain_db: Sequence[float],
+        cut_off: float,
+        kept: Sequence[float],
+        floor_dbfs: Sequence[float],
+    ) -> None:
+        ranges = {
+            "length_s": length_s,
+            "pause_s": pause_s,
+            "gain_db": gain_db,
+            "kept": kept,
+            "floor_dbfs": floor_dbfs,
+        }
+        for name, values in ranges.items():
+            if len(values) != 2 or values[0] > values[1]:
+                raise ConfigError(f"compose.{name} must be [least, most], got {list(values)}")
+        if not (0 <= alone <= 1 and 0 <= cut_off <= 1):
+            raise ConfigError(f"compose: alone={alone} and cut_off={cut_off} must be shares")
+        if pause_s[0] < 0 or length_s[0] <= 0 or kept[0] <= 0 or kept[1] >= 1:
+            raise ConfigError(
+                f"compose: pause_s={list(pause_s)} must be 0 or more, length_s={list(length_s)} "
+                f"more than 0, kept={list(kept)} between 0 and 1"
+            )
+        self.alone, self.cut_off = alone, cut_off
+        self.length_s, self.pause_s, self.gain_db = length_s, pause_s, gain_db
+        self.kept, self.floor_dbfs = kept, floor_dbfs
+
+    def streams(self, cuts: CutSet, *, seed: int, epoch: int) -> list[Stream]:
+        """Give the streams of an epoch; every clip is in one of them once as a whole."""
+        draw = np.random.default_rng([seed, epoch])
+        every = list(cuts)
+        words = [cut for cut in every if len(_text(cut).split()) == 1]
+        parts = [cut for cut in words if draw.random() < self.cut_off]
+        pool = [(cut, True) for cut in every] + [(cut, False) for cut in parts]
+        queue = [pool[i] for i in draw.permutation(len(pool))]
+        streams: list[Stream] = []
+        while queue:
+            if draw.random() < self.alone:
+                chosen, pauses = [queue.pop()], False
+            else:
+                chosen, pauses = self._chosen(queue, draw), True
+            pieces = tuple(self._piece(cut, whole, pauses, draw) for cut, whole in chosen)
+            streams.append(
+                Stream(
+                    id=f"stream_{epoch}_{len(streams)}",
+                    pieces=pieces,
+                    after_s=_drawn(draw, self.pause_s) if pauses else 0.0,
+                    floor_dbfs=_drawn(draw, self.floor_dbfs),
+                    seed=int(draw.integers(2**31)),
+                )
+            )
+        return streams
+
+    def _chosen(
+        self, queue: list[tuple[Cut, bool]], draw: np.random.Generator
+    ) -> list[tuple[Cut, bool]]:
+        """Take clips from the end of the queue until a drawn length is reached."""
+        aim_s = _drawn(draw, self.length_s)
+        chosen = [queue.pop()]
+        total_s = chosen[0][0].duration
+        while queue and total_s + queue[-1][0].duration <= aim_s:
+            chosen.append(queue.pop())
+            total_s += chosen[-1][0].duration
+        return chosen
+
+    def _piece(self, cut: Cut, whole: bool, pauses: bool, draw: np.random.Generator) -> Piece:
+        pause_s = _drawn(draw, self.pause_s) if pauses else 0.0
+        gain_db = _drawn(draw, self.gain_db)
+        if whole:
+            return Piece(cut, _text(cut), pause_s, gain_db)
+        share = _drawn(draw, self.kept)
+        part = (0.0, share) if draw.random() < 0.5 else (1 - share, 1.0)
+        return Piece(cut, "", pause_s, gain_db, part)
+
+
+class StreamSampler(Sampler[list[Stream]]):
+    """The batches of streams of one epoch, each of streams of like length.
+
+    Args:
+        cuts: what to string together.
+        composition: how.
+        batch_s: most seconds of audio in a batch, padding included.
+        batch_cuts: most streams in a batch.
+        seed: with the epoch's number it decides everything.
+    """
+
+    def __init__(
+        self,
+        cuts: CutSet,
+        composition: Composition,
+        *,
+        batch_s: float,
+        batch_cuts: int,
+        seed: int,
+    ) -> None:
+        self._cuts = cuts
+        self._composition = composition
+        self._limits = (batch_s, batch_cuts)
+        self._seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Decide the batches of ``epoch``; Lightning calls this when the epoch starts."""
+        streams = self._composition.streams(self._cuts, seed=self._seed, epoch=epoch)
+        streams.sort(key=lambda stream: stream.duration_s)
+        batch_s, batch_cuts = self._limits
+        batches: list[list[Stream]] = [[]]
+        for stream in streams:
+            batch = batches[-1]
+            if batch and (
+                len(batch) == batch_cuts or (len(batch) + 1) * stream.duration_s > batch_s
+            ):
+                batches.append(batch := [])
+            batch.append(stream)
+        order = np.random.default_rng([self._seed, epoch, 1]).permutation(len(batches))
+        self._batches = [batches[i] for i in order]
+
+    def __iter__(self) -> Iterator[list[Stream]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+def _drawn(draw: np.random.Generator, bounds: Sequence[float]) -> float:
+    low, high = bounds
+    return float(draw.uniform(low, high))
+
+
+def _text(cut: Cut) -> str:
+    return str(cut.supervisions[0].text or "")
