@@ -1,14 +1,16 @@
 /* A hearing: everything that was heard of one recording, or of the microphone since it was opened.
 
        waveform -> log-mel (shown)
-       log-probabilities -> decoder -> tokens, text
-       log-probabilities -> detector -> scores, detections, near misses
+       log-probabilities of the stream -> decoder  -> tokens, text
+                                       -> detector -> scores, detections, near misses
+       log-probabilities of the whole  -> decoder  -> tokens, text of a recording
 
-   A recording is pushed once and finished; a microphone is pushed for as long as it runs, and what
-   is older than a while is forgotten. Other keywords are looked for in what is kept, without asking
-   the model again. */
+   Keywords are spotted in a recording as in a stream, as `linnet spot` does; its text is what the
+   model reads when it hears all of it, as `linnet transcribe` does. Of a microphone, what is older
+   than a while is forgotten. Other keywords are looked for in what is kept, without asking the model
+   again. */
 
-import { GreedyDecoder } from "./decoder.js";
+import { GreedyDecoder, greedy } from "./decoder.js";
 import { Rows } from "./history.js";
 import { Detector } from "./keywords.js";
 import { LogMel } from "./logmel.js";
@@ -18,7 +20,7 @@ export const REFRACTORY_S = 0.5;
 /** The lowest score of a near miss. */
 export const MARK = 0.1;
 /** Seconds that a keyword may last. */
-export const LONGEST_S = 10;
+export const LONGEST_S = 5;
 
 const KEPT_S = 30; // of a microphone
 const KEPT_TOKENS = 400;
@@ -33,7 +35,8 @@ export class Hearing {
   constructor(description, tokenizer, keywords) {
     this.tokenizer = tokenizer;
     this.sampleRate = description.sample_rate;
-    this.stepS = description.subsampling.samples / this.sampleRate;
+    this.stepSamples = description.subsampling.samples;
+    this.stepS = this.stepSamples / this.sampleRate;
     this.logMel = new LogMel(description.front_end);
     this.frameS = this.logMel.shiftSamples / this.sampleRate;
     this.tokens = tokenizer.tokens.length;
@@ -41,7 +44,8 @@ export class Hearing {
     this.spectrogram = new Rows(this.logMel.mels);
     this.posteriors = new Rows(this.tokens);
     this.decoder = new GreedyDecoder(this.tokens);
-    this.spoken = [];
+    this.spoken = []; // in the stream
+    this.read = null; // in the whole recording
     this.finished = false;
     this.#listenFor(keywords);
   }
@@ -55,6 +59,11 @@ export class Hearing {
   pushRecording(waveform) {
     this.waveform.append(waveform);
     this.spectrogram.append(this.logMel.compute(waveform));
+  }
+
+  /** Take the log-probabilities that the model gives when it hears all of a recording at once. */
+  readWhole(logProbs) {
+    this.read = greedy(logProbs, this.tokens).tokens;
   }
 
   /** Take the next samples of a microphone. */
@@ -95,13 +104,24 @@ export class Hearing {
 
   /** The text, with the token that is being said. */
   get text() {
-    return this.tokenizer.decode(this.allSpoken.map(({ id }) => id));
+    return this.#decoded(this.allSpoken);
+  }
+
+  /** What was read in the stream; "" where that is nothing else than the text. */
+  get otherText() {
+    const other = this.read && this.finished ? this.#decoded(this.spoken) : this.text;
+    return other === this.text ? "" : other;
   }
 
   /** The tokens that were heard, with the one that is being said. */
   get allSpoken() {
+    if (this.read) return this.read;
     const open = this.decoder.unfinished;
     return open ? [...this.spoken, open] : this.spoken;
+  }
+
+  #decoded(tokens) {
+    return this.tokenizer.decode(tokens.map(({ id }) => id));
   }
 
   #listenFor(keywords) {
@@ -113,9 +133,9 @@ export class Hearing {
     this.best = keywords.map(() => 0);
     this.detectorFirst = this.posteriors.first;
     this.detector = new Detector(keywords, this.tokens, {
-      refractory: Math.round(REFRACTORY_S / this.stepS),
+      refractory: this.#steps(REFRACTORY_S),
       mark: MARK,
-      longest: Math.round(LONGEST_S / this.stepS),
+      longest: this.#steps(LONGEST_S),
     });
   }
 
@@ -137,6 +157,11 @@ export class Hearing {
     this.detections = [...this.detections, ...found].slice(-KEPT_DETECTIONS);
     this.nearMisses = [...this.nearMisses, ...nearMisses.map(placed)].slice(-KEPT_DETECTIONS);
     return found;
+  }
+
+  /** Give how many steps cover some seconds. */
+  #steps(seconds) {
+    return Math.ceil((seconds * this.sampleRate) / this.stepSamples);
   }
 
   #forgetBefore(seconds) {

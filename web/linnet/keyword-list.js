@@ -32,7 +32,7 @@ export class KeywordList {
     this.calibrated = new Map(
       Object.entries(description.keywords ?? {}).map(([text, given]) => [
         text,
-        given?.threshold ?? given,
+        given.threshold,
       ]),
     );
     this.root.querySelector("#add-button").disabled = false;

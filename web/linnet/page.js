@@ -13,6 +13,7 @@ import { KeywordList } from "./keyword-list.js";
 import { Results } from "./results.js";
 import { Tokenizer } from "./tokenizer.js";
 
+const PIECE_S = 30; // of a recording, between two looks at it
 const MODEL = new URL("../model/", import.meta.url).href;
 
 const named = (id) => document.getElementById(id);
@@ -25,6 +26,7 @@ class Page {
     this.results = new Results(named("results"), this.colours, named("audio"));
     this.hearing = null;
     this.microphone = null;
+    this.previous = Promise.resolve();
     this.#listen();
   }
 
@@ -39,7 +41,7 @@ class Page {
     this.#state("ready", "Ready");
   }
 
-  /** Hear a recording. */
+  /** Hear a recording: all of it for the text, then piece by piece for the keywords. */
   async open(file) {
     await this.#closeMicrophone();
     this.#state("busy", `Listening to ${file.name} …`);
@@ -47,15 +49,28 @@ class Page {
     const { logProbs, milliseconds } = await this.ear.hear(waveform);
     this.#begin();
     this.hearing.pushRecording(waveform);
-    this.hearing.pushLogProbs(logProbs);
-    this.hearing.finish();
+    this.hearing.readWhole(logProbs);
     this.#play(file);
+    await this.#spot(waveform);
     const seconds = this.hearing.durationS;
     named("timing").textContent =
       `${seconds.toFixed(1)} s heard in ${milliseconds.toFixed(0)} ms, ` +
       `${(seconds / (milliseconds / 1000)).toFixed(0)} times as fast as speech`;
     this.#state("ready", "Ready");
     this.show();
+  }
+
+  async #spot(waveform) {
+    const piece = PIECE_S * this.description.sample_rate;
+    for (let start = 0; start < waveform.length; start += piece) {
+      this.hearing.pushLogProbs(await this.ear.push(waveform.subarray(start, start + piece)));
+      if (start + piece < waveform.length) {
+        this.#state("busy", `Spotting, ${Math.round((100 * start) / waveform.length)} %`);
+        this.show();
+      }
+    }
+    this.hearing.pushLogProbs(await this.ear.flush());
+    this.hearing.finish();
   }
 
   /** Open or close the microphone. */
@@ -70,7 +85,7 @@ class Page {
     this.microphone = await Microphone.open(
       this.description.sample_rate,
       (samples) => this.#take(samples),
-      () => guarded(() => this.toggleMicrophone()),
+      () => this.#inTurn(() => this.toggleMicrophone()),
     );
     this.#begin();
     this.#showMicrophone(true);
@@ -159,13 +174,20 @@ class Page {
     named("status").textContent = text;
   }
 
+  /** Do one thing after another, whatever is dropped and pressed meanwhile. */
+  #inTurn(action) {
+    this.previous = this.previous.then(() => guarded(action));
+  }
+
   #listen() {
     named("file").addEventListener("change", ({ target }) => {
       const [file] = target.files;
       target.value = ""; // the same file may be opened again
-      if (file) guarded(() => this.open(file));
+      if (file) this.#inTurn(() => this.open(file));
     });
-    named("microphone").addEventListener("click", () => guarded(() => this.toggleMicrophone()));
+    named("microphone").addEventListener("click", () =>
+      this.#inTurn(() => this.toggleMicrophone()),
+    );
     addEventListener("resize", () => this.show());
     this.#listenForDrops();
   }
@@ -186,7 +208,7 @@ class Page {
       if (!holdsFile(event)) return;
       event.preventDefault();
       const [file] = event.dataTransfer.files;
-      if (file) guarded(() => this.open(file));
+      if (file) this.#inTurn(() => this.open(file));
     });
   }
 }

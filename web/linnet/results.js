@@ -15,6 +15,7 @@ export class Results {
    */
   constructor(root, colours, audio) {
     this.text = root.querySelector("#text");
+    this.other = root.querySelector("#other-text");
     this.list = root.querySelector("#detections");
     this.none = root.querySelector("#no-detections");
     this.frame = root.querySelector("#picture");
@@ -34,6 +35,9 @@ export class Results {
   /** Show a hearing as it stands. */
   show(hearing, keywords, live) {
     this.#showText(hearing);
+    const other = hearing.otherText;
+    this.other.hidden = !other;
+    this.other.textContent = `As a stream, piece by piece: ${other}`;
     this.#showDetections(hearing, keywords, live);
     this.frame.classList.toggle("seekable", !live);
     this.picture.draw(

@@ -9,7 +9,7 @@
    needs no windows: another class with the same `push` and `flush` takes their place. */
 
 /** Seconds of context before, of what is read, and of context after. */
-export const WINDOW_S = { left: 2.0, read: 0.25, right: 0.5 };
+export const WINDOW_S = { left: 1.5, read: 0.5, right: 0.75 };
 
 export class Windows {
   /**

@@ -5,8 +5,8 @@
     /model/...  the model        the folder that is shown
 
 It answers GET and HEAD for files and for nothing else: no lists of folders, no way out of the
-three. It listens on the loopback address, and only to requests that name it, so that no web site can
-reach the model through a host name of its own that points here.
+three. It listens on the loopback address, and only to requests that name it, so that no web site
+can reach the model through a host name of its own that points here.
 """
 
 import http.server
@@ -42,6 +42,12 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
+    # The page loads, runs and asks for nothing that does not come from here: no sound can leave it.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+        "img-src 'self'; media-src blob:; connect-src 'self'; worker-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

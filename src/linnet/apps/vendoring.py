@@ -73,13 +73,18 @@ def vendor(folder: Path, tarball: Path | None = None) -> None:
             content = source.read_bytes()
         except OSError as error:
             raise InputError(f"{source}: the file cannot be read: {error.strerror}") from error
-        digest = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
+        digest = integrity(content)
         if digest != INTEGRITY:
             raise InputError(
                 f"{source.name}: this is not {PACKAGE} {VERSION} as it was published: expected "
                 f"{INTEGRITY[:19]}..., it has {digest[:19]}...; fetch it again"
             )
         _unpack(content, folder)
+
+
+def integrity(content: bytes) -> str:
+    """Give the digest of a package as npm writes it."""
+    return "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
 
 
 def _packed_page() -> Path:
