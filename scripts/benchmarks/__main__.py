@@ -10,9 +10,9 @@ from benchmarks import machine, showing
 from benchmarks.options import FULL, QUICK, Options
 from linnet.errors import LinnetError
 
-NAMES = ("frontend", "train", "infer")
+NAMES = ("frontend", "train", "infer", "gru")
 _EPILOG = """examples:
-  scripts/bench                       all three, some minutes
+  scripts/bench                       all of them, some minutes
   scripts/bench frontend --quick      one, at its smallest size
   scripts/bench train --recordings data/speech_commands
   scripts/bench infer --model runs/RUN

@@ -5,7 +5,10 @@ compiler? -> torch's extension loader -> torch.ops.linnet, or a line that says w
 
 import functools
 import hashlib
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,6 +36,11 @@ def available() -> bool:
 @functools.cache
 def problem() -> str | None:
     """Give why the operator cannot be used, None if it can."""
+    with _without_advice():
+        return _load()
+
+
+def _load() -> str | None:
     # The loader imports setuptools and looks for compilers, which only this needs.
     from torch.utils import cpp_extension
 
@@ -52,3 +60,13 @@ def problem() -> str | None:
     except (ImportError, OSError, RuntimeError) as error:
         return str(error).strip().splitlines()[0]
     return None
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep the loader's remarks about CUDA, which this does not use, away from the user."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(level)
