@@ -73,7 +73,7 @@ def evaluate(
         threshold=threshold if chosen else None,
         confusion=confusion,
         worst=tuple(_mistake(recogniser, heard) for heard in mistakes),
-        warnings=_overlap(speakers, training_speakers),
+        warnings=overlap(speakers, training_speakers),
         notes=notes,
         timing=timing,
         model=dict(model or {}),
@@ -195,7 +195,7 @@ def _confusion(pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> Conf
     return Confusion(tuple(classes), metrics.confusion_matrix(said, decided, classes))
 
 
-def _overlap(speakers: Set[str], training_speakers: Set[str] | None) -> tuple[str, ...]:
+def overlap(speakers: Set[str], training_speakers: Set[str] | None) -> tuple[str, ...]:
     """Warn of speakers whom the recogniser has heard."""
     known = sorted(speakers & (training_speakers or set()))
     if not known:

@@ -11,11 +11,16 @@ import dataclasses
 import io
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet import plots
 from linnet.evaluation.report import Mistake, Report
 from linnet.metrics import Figure
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+else:  # The checks at run time take it for an object: jinja2 is optional.
+    Template = object
 
 # Name, what it is, and whether a large value is a good one.
 TITLES = {
@@ -41,7 +46,7 @@ _LONGEST_SOUND_S = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A picture in both themes, with words for those who do not see it."""
 
     light: str
@@ -51,20 +56,12 @@ class _Picture:
 
 def render(report: Report) -> str:
     """Give the page of a report."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = percent
-    environment.filters["share"] = "{:.2f}".format
-    source = resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
-    return environment.from_string(source).render(
+    return template(_TEMPLATE).render(
         report=report,
         timing=report.timing.rounded(),
         judged={
-            "model": _first(report.model, "name", "path"),
-            "data": _first(report.data, "name", "split"),
+            "model": first(report.model, "name", "path"),
+            "data": first(report.data, "name", "split"),
         },
         figures=[(*_title(name), figure, _bar(figure)) for name, figure in report.figures.items()],
         confusions=[
@@ -80,7 +77,7 @@ def render(report: Report) -> str:
             (mistake, _mistake_picture(mistake), _sound(mistake)) for mistake in report.worst
         ],
         tables={
-            name: _flat(values)
+            name: flat(values)
             for name, values in {
                 "Model": report.model,
                 "Data": report.data,
@@ -91,12 +88,32 @@ def render(report: Report) -> str:
     )
 
 
+def template(name: str) -> Template:
+    """Give a template of this package: all text is escaped, and a name that is missing stops."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        loader=FunctionLoader(_source),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    environment.filters["share"] = "{:.2f}".format
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
 def percent(share: float) -> str:
     """Give a share as a percentage with one decimal."""
     return f"{100 * share:.1f}"
 
 
-def _first(values: Mapping[str, Any], *names: str) -> str:
+def first(values: Mapping[str, Any], *names: str) -> str:
     """Give the first of several settings that is there."""
     return next((str(values[name]) for name in names if name in values), "")
 
@@ -116,23 +133,23 @@ def _bar(figure: Figure) -> dict[str, float]:
     }
 
 
-def _confusion_picture(report: Report, name: str) -> _Picture:
+def _confusion_picture(report: Report, name: str) -> Picture:
     confusion = report.confusion[name]
     light, dark = (
         plots.confusion(confusion.matrix, confusion.classes, theme=theme)
         for theme in ("light", "dark")
     )
     words = f"Confusion matrix of {len(confusion.classes)} classes"
-    return _Picture(_uri(light, "image/png"), _uri(dark, "image/png"), words)
+    return Picture(uri(light, "image/png"), uri(dark, "image/png"), words)
 
 
-def _mistake_picture(mistake: Mistake) -> _Picture:
+def _mistake_picture(mistake: Mistake) -> Picture:
     light, dark = (
         plots.listening(mistake.waveform, mistake.sample_rate, mistake.posteriors, theme=theme)
         for theme in ("light", "dark")
     )
     words = f"Spectrogram of {mistake.id} and the posteriors of its tokens"
-    return _Picture(_uri(light, "image/png"), _uri(dark, "image/png"), words)
+    return Picture(uri(light, "image/png"), uri(dark, "image/png"), words)
 
 
 def _sound(mistake: Mistake) -> str:
@@ -144,19 +161,20 @@ def _sound(mistake: Mistake) -> str:
         return ""
     sound = io.BytesIO()
     soundfile.write(sound, waveform, mistake.sample_rate, format="FLAC", subtype="PCM_16")
-    return _uri(sound.getvalue(), "audio/flac")
+    return uri(sound.getvalue(), "audio/flac")
 
 
-def _uri(content: bytes, kind: str) -> str:
+def uri(content: bytes, kind: str) -> str:
+    """Give content that stands inside the page."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Give nested settings as lines of a table: ``network.hidden``, ``128``."""
     lines: list[tuple[str, str]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            lines += _flat(value, f"{prefix}{name}.")
+            lines += flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
             lines.append((f"{prefix}{name}", ", ".join(map(str, value))))
         else:

@@ -9,6 +9,7 @@ report gives the same bytes; what differs from run to run (the time it took) is 
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from linnet.errors import LinnetError
@@ -30,10 +31,19 @@ def write(report: Report, folder: Path) -> None:
     Raises:
         LinnetError: they cannot be written; an earlier report is then still there, whole.
     """
-    partials = {name: folder / f".{name}.partial" for name in (HTML, JSON)}
+    put({HTML: page.render(report), JSON: _to_json(report)}, folder)
+
+
+def put(contents: Mapping[str, str], folder: Path) -> None:
+    """Write the files of a report, by name.
+
+    Raises:
+        LinnetError: they cannot be written; earlier ones are then still there, whole.
+    """
+    partials = {name: folder / f".{name}.partial" for name in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((HTML, page.render(report)), (JSON, _to_json(report))):
+        for name, content in contents.items():
             partials[name].write_bytes(content.encode("utf-8", "backslashreplace"))
         for name, partial in partials.items():
             partial.replace(folder / name)
@@ -76,4 +86,9 @@ def _to_json(report: Report) -> str:
         "data": report.data,
         "record": {**report.record, "timing": report.timing.rounded()},
     }
+    return text(document)
+
+
+def text(document: Mapping[str, object]) -> str:
+    """Give a report as JSON."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -115,20 +115,33 @@ def match(
                 "those listened to; name its duration"
             )
     true_scores, delays_s = np.zeros(len(said)), np.full(len(said), np.nan)
-    false_scores = []
     inside = _Inside(said, tolerance_s)
-    beside = _Inside(left_out, tolerance_s)
     for alarm in raised:
         places = inside.of(alarm)
-        if not places and not beside.of(alarm):
-            false_scores.append(alarm.score)
         free = [number for number in places if not true_scores[number]]
         if free:
             taken = min(free, key=lambda number: _distance(alarm, said[number]))
             true_scores[taken] = alarm.score
             delays_s[taken] = alarm.decided_s - said[taken].end_s
-    hours = _negative_s([*said, *left_out], durations_s, tolerance_s) / _SECONDS_IN_HOUR
-    return Trials(true_scores, delays_s, np.array(false_scores, np.float64), hours)
+    false = false_alarms(keyword, [*said, *left_out], raised, tolerance_s=tolerance_s)
+    return Trials(
+        true_scores,
+        delays_s,
+        np.array([one.score for one in false], np.float64),
+        _negative_s([*said, *left_out], durations_s, tolerance_s) / _SECONDS_IN_HOUR,
+    )
+
+
+def false_alarms(
+    keyword: str,
+    occurrences: Iterable[Occurrence],
+    alarms: Iterable[Alarm],
+    *,
+    tolerance_s: float = TOLERANCE_S,
+) -> list[Alarm]:
+    """Give the alarms of ``keyword`` that lie in none of its occurrences, widened."""
+    inside = _Inside([one for one in occurrences if one.keyword == keyword], tolerance_s)
+    return [one for one in alarms if one.keyword == keyword and not inside.of(one)]
 
 
 def pool(trials: Sequence[Trials]) -> Trials:
