@@ -15,14 +15,21 @@ places; the form above lets all three products with h be one matrix product.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from linnet import cells
 from linnet import kernel as kernels
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., Any]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn": nn.RNN,
+    **cells.makers(),
+}
 
 
 class Network(nn.Module):
@@ -31,7 +38,7 @@ class Network(nn.Module):
     Args:
         features: width of the input.
         tokens: outputs a step, the CTC blank (id 0) among them.
-        cell: ``gru``, ``lstm`` or ``rnn`` (Elman, tanh).
+        cell: ``gru``, ``lstm`` or ``rnn`` (Elman, tanh); or a relative of the GRU (``cells``).
         layers: recurrent layers.
         hidden: units a layer and direction.
         bidirectional: read each clip in both directions.

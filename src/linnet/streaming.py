@@ -25,6 +25,7 @@ from torch.nn.functional import pad
 
 from linnet import kernel as kernels
 from linnet.model import Network
+from linnet.stacked import StackedNetwork
 
 
 @dataclass(frozen=True)
@@ -349,6 +350,7 @@ class Stream:
 
 KINDS: dict[str, type[Network]] = {
     "whole": Network,
+    "stacked": StackedNetwork,
     "lookahead": LookaheadNetwork,
     "chunked": ChunkedNetwork,
 }

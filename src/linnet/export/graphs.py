@@ -22,6 +22,7 @@ from linnet.export.builder import FLOAT, INT64, Graph
 from linnet.filters import LOG_FLOOR
 from linnet.frontend import VARIANCE_EPSILON, FrontEnd
 from linnet.model import Network
+from linnet.stacked import StackedNetwork
 from linnet.streaming import StreamingNetwork
 
 
@@ -174,7 +175,10 @@ def _network(graph: Graph, network: Network, features: str, steps: str, output: 
         return
     states = graph.node("Transpose", "network/steps_first", features, perm=[1, 0, 2])
     for layer in range(network.recurrent.num_layers):
-        states = _layer(graph, network, layer, states, steps)
+        given = states
+        states = _layer(graph, network, layer, given, steps)
+        if isinstance(network, StackedNetwork):
+            states = layers.joined(graph, network, layer, states, given)
     batch_first = graph.node("Transpose", "network/batch_first", states, perm=[1, 0, 2])
     layers.head(graph, network, batch_first, output)
 
@@ -189,4 +193,6 @@ def _layer(graph: Graph, network: Network, layer: int, source: str, steps: str) 
     reversed_ = graph.node("ReverseSequence", f"{name}/reversed", source, steps, **turn)
     states = layers.backward(graph, network, layer, reversed_)
     backward = graph.node("ReverseSequence", f"{name}/restored", states, steps, **turn)
+    if isinstance(network, StackedNetwork) and network.summed:
+        return graph.node("Add", f"layer_{layer}/both", forward, backward)
     return graph.node("Concat", f"layer_{layer}/both", forward, backward, axis=2)

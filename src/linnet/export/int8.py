@@ -59,7 +59,8 @@ def rounded_network(network: Network) -> Network:
     copied = copy.deepcopy(network)
     with torch.no_grad():
         for name, weight in copied.named_parameters():
-            if name == "head.weight" or name.startswith("recurrent.weight_"):
+            kind = name.rpartition(".")[2]
+            if name == "head.weight" or kind.startswith(("weight_ih", "weight_hh")):
                 values, scale = rounded(weight.to("cpu", torch.float32).numpy())
                 weight.copy_(torch.from_numpy(values * scale))
     return copied

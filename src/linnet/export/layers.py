@@ -3,20 +3,18 @@
 [T', N, width] -> one direction of a layer -> [T', N, hidden]; [N, T', width] -> head -> [N, T', V]
 """
 
+from typing import cast
+
 import numpy as np
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
+from linnet.cells import weights_of
 from linnet.export.builder import Graph
+from linnet.export.operators import operator
 from linnet.frontend import FrontEnd
 from linnet.model import Network
-
-# Blocks of rows in torch's weights, in the order in which ONNX wants them.
-_OPERATORS = {
-    "gru": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # r z n -> z r h
-    "lstm": ("LSTM", (0, 3, 1, 2), {}),  # i f g o -> i o f c
-    "rnn": ("RNN", (0,), {}),
-}
+from linnet.stacked import StackedNetwork
 
 
 def forward(
@@ -67,27 +65,51 @@ def _direction(
     **attributes: str,
 ) -> str:
     """Add one direction of a layer; ``suffix`` is how torch names its weights."""
-    operator, order, always = _OPERATORS[str(network.settings["cell"])]
-
-    def weight(kind: str) -> Float32[np.ndarray, "..."]:
-        blocks = np.split(numbers(getattr(network.recurrent, f"{kind}_{suffix}")), len(order))
-        return np.concatenate([blocks[i] for i in order])
-
-    biases = np.concatenate([weight("bias_ih"), weight("bias_hh")])
+    recurrent, ending = network.recurrent, suffix
+    if isinstance(network, StackedNetwork):
+        number, _, reverse = suffix.removeprefix("l").partition("_")
+        recurrent = network.recurrent[int(number)]
+        ending = "l0_reverse" if reverse else "l0"
+    weights = weights_of(recurrent, ending)
+    w, r = numbers(weights.input_weight), numbers(weights.state_weight)
+    b, c = numbers(weights.input_bias), numbers(weights.state_bias)
+    held = operator(str(network.settings["cell"]), (w, r, b, c))
     states = graph.node(
-        operator,
+        held.name,
         f"{name}{part}/states",
         source,
-        graph.constant(f"{name}/input_weight", weight("weight_ih")[None]),
-        graph.constant(f"{name}/state_weight", weight("weight_hh")[None]),
-        graph.constant(f"{name}/bias", biases[None]),
+        graph.constant(f"{name}/input_weight", held.input_weight[None]),
+        graph.constant(f"{name}/state_weight", held.state_weight[None]),
+        graph.constant(f"{name}/bias", held.bias[None]),
         # No lengths: some runtimes ignore them.
         *(["", start] if start else []),
         hidden_size=network.recurrent.hidden_size,
-        **always,
+        **held.attributes,
         **attributes,
     )
     return graph.node("Squeeze", f"{name}{part}/squeezed", states, graph.ints(1))
+
+
+def joined(graph: Graph, network: StackedNetwork, layer: int, states: str, given: str) -> str:
+    """Add what stands behind a layer of a stack: its projection, its shortcut.
+
+    Args:
+        graph: under construction.
+        network: whose weights it takes.
+        layer: from 0.
+        states: of its directions, joined.
+        given: what the layer was fed.
+    """
+    name = f"layer_{layer}"
+    if len(network.projections):
+        projection = cast("nn.Linear", network.projections[layer])
+        weight = graph.constant(f"{name}/projection", numbers(projection.weight.T))
+        product = graph.node("MatMul", f"{name}/product", states, weight)
+        bias = graph.constant(f"{name}/projection_bias", numbers(projection.bias))
+        states = graph.node("Add", f"{name}/projected", product, bias)
+    if network.shortcut(layer):
+        states = graph.node("Add", f"{name}/with_shortcut", states, given)
+    return states
 
 
 def head(graph: Graph, network: Network, states: str, output: str) -> str:

@@ -26,7 +26,8 @@ gate.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -55,6 +56,12 @@ class Weights:
     state_bias: Float[Tensor, " rows"]
     input_gain: Float[Tensor, " rows"] | None = None
     state_gain: Float[Tensor, " rows"] | None = None
+
+    def detached(self) -> "Weights":
+        """Give these weights for a replay: without gradients, in float64 on the CPU."""
+        given = (getattr(self, field.name) for field in fields(self))
+        parts: list[Any] = [p if p is None else p.detach().to("cpu", torch.float64) for p in given]
+        return Weights(*parts)
 
     @property
     def hidden(self) -> int:

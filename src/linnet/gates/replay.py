@@ -7,7 +7,7 @@ In float64, so that what is seen is the model and not the rounding; equal to tor
 Gradients flow through a replay, as through the layers themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -114,37 +114,44 @@ def stack(
     return traces
 
 
-def plain(
-    cell: str, state: Mapping[str, Tensor], *, dtype: torch.dtype = torch.float64
-) -> list[Direction]:
+def suffixes(state: Iterable[str]) -> list[tuple[int, bool, str]]:
+    """Give layer, whether it reads backward, and the ending of the names of its weights.
+
+    Args:
+        state: names of weights: ``weight_ih_l0``, ..., ``weight_ih_l0_reverse``.
+    """
+    found = []
+    for name in state:
+        if name.startswith("weight_ih_l"):
+            suffix = name.removeprefix("weight_ih_")
+            number, _, reverse = suffix.removeprefix("l").partition("_")
+            found.append((int(number), bool(reverse), suffix))
+    return sorted(found)
+
+
+def plain(cell: str, state: Mapping[str, Tensor]) -> list[Direction]:
     """Give the directions of an nn.GRU, nn.LSTM or nn.RNN from its ``state_dict``.
 
     Args:
         cell: ``gru``, ``lstm`` or ``rnn``.
         state: ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ..., ``weight_ih_l0_reverse``.
-        dtype: in which the replay computes.
 
     Raises:
         ModelError: the weights are not there, or not of this cell.
     """
     blocks = EQUATIONS[cell][1]
     directions = []
-    for name in state:
-        if not name.startswith("weight_ih_l"):
-            continue
-        suffix = name.removeprefix("weight_ih_")
-        number, _, reverse = suffix.removeprefix("l").partition("_")
+    for number, backward, suffix in suffixes(state):
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        parts = [state[f"{kind}_{suffix}"].detach().to("cpu", dtype) for kind in kinds]
-        weights = Weights(*parts)
+        weights = Weights(*(state[f"{kind}_{suffix}"] for kind in kinds)).detached()
         if len(weights.state_weight) != blocks * weights.hidden:
             raise ModelError(
                 f"the weights of {suffix} have {len(weights.state_weight)} rows; a {cell} of "
                 f"{weights.hidden} units has {blocks * weights.hidden}"
             )
-        directions.append(Direction(int(number), bool(reverse), cell, weights))
+        directions.append(Direction(number, backward, cell, weights))
     if not directions:
         raise ModelError(
             "there are no weights of recurrent layers; expected weight_ih_l0 and so on"
         )
-    return sorted(directions, key=lambda one: (one.layer, one.backward))
+    return directions

@@ -18,7 +18,7 @@ from torch.nn.functional import dropout, pad
 _UNITS = 16
 
 
-def fusible(layer: nn.RNNBase, features: Tensor) -> bool:
+def fusible(layer: nn.Module, features: Tensor) -> bool:
     """Tell whether the operator computes what ``layer`` does with these features."""
     return (
         isinstance(layer, nn.GRU)

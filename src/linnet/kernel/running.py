@@ -17,7 +17,7 @@ KERNELS = ("auto", "fused", "torch")
 
 
 def run(
-    layer: nn.RNNBase,
+    layer: nn.Module,
     features: Float[Tensor, "batch steps features"],
     steps: Int[Tensor, " batch"],
     *,
