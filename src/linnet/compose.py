@@ -114,7 +114,8 @@ class Composition:
         alone: share of the streams that are one clip as it was recorded, as an application hears
             it that cuts speech out before it asks.
         length_s: shortest and longest stream that is aimed at; a clip longer than that is alone.
-        pause_s: shortest and longest pause before a clip and at the end.
+        pause_s: shortest and longest pause before a clip and at the end; long ones are rare, their
+            mean lies a quarter of the way.
         gain_db: by how much clips are made louder or softer, against each other.
         cut_off: share of single words of which, beside the whole word, a first or last part is
             heard somewhere else in the epoch, with nothing for its text.
@@ -173,12 +174,16 @@ class Composition:
                 Stream(
                     id=f"stream_{epoch}_{len(streams)}",
                     pieces=pieces,
-                    after_s=_drawn(draw, self.pause_s) if pauses else 0.0,
+                    after_s=self._pause_s(draw) if pauses else 0.0,
                     floor_dbfs=_drawn(draw, self.floor_dbfs),
                     seed=int(draw.integers(2**31)),
                 )
             )
         return streams
+
+    def _pause_s(self, draw: np.random.Generator) -> float:
+        shortest, longest = self.pause_s
+        return float(shortest + (longest - shortest) * draw.random() ** 3)
 
     def _chosen(
         self, queue: list[tuple[Cut, bool]], draw: np.random.Generator
@@ -193,7 +198,7 @@ class Composition:
         return chosen
 
     def _piece(self, cut: Cut, whole: bool, pauses: bool, draw: np.random.Generator) -> Piece:
-        pause_s = _drawn(draw, self.pause_s) if pauses else 0.0
+        pause_s = self._pause_s(draw) if pauses else 0.0
         gain_db = _drawn(draw, self.gain_db)
         if whole:
             return Piece(cut, _text(cut), pause_s, gain_db)

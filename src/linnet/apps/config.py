@@ -187,7 +187,8 @@ def check(verb: str, arguments: list[str]) -> None:
     groups = [one for one in ours if _is_group(one)]
     for one in groups:
         _check_option(one)
-    settings = _flat(_composed(verb, groups))
+    added = [one for one in ours if one.is_force_add()]
+    settings = _flat(_composed(verb, [*groups, *added]))
     for one in ours:
         if not _is_group(one):
             _check_setting(one, settings)

@@ -83,12 +83,52 @@ def with_recorded_data(argv: list[str], record: dict[str, Any]) -> list[str]:
     if any(argument.startswith("data=") for argument in argv):
         return argv
     recorded = dict(record.get("settings", {}).get("data", {}))
+    options = {
+        path.stem: OmegaConf.to_container(OmegaConf.load(path))
+        for path in (config.folder() / "data").glob("*.yaml")
+    }
+    strangers = set(_named(recorded)) - set(_named(list(options.values())))
     target = str(recorded.pop("_target_", ""))
     name = target.split(".")[-2] if target.count(".") > 1 else ""
-    option = config.folder() / "data" / f"{name}.yaml"
-    if not option.is_file() or OmegaConf.select(OmegaConf.load(option), "_target_") != target:
+    option = options.get(name)
+    if not isinstance(option, dict) or option["_target_"] != target or strangers:
         raise ModelError(
             "the model does not say which corpus it was trained on; name one with data=..."
         )
-    settings = [f"data.{key}={config.literal(value)}" for key, value in recorded.items()]
+    # A group may hold what its option does not: the corpora of a mixture.
+    settings = [
+        f"{'++' * isinstance(value, dict)}data.{key}={config.literal(value)}"
+        for key, value in recorded.items()
+    ]
     return [f"data={name}", *settings, *argv]
+
+
+def _named(settings: object) -> Iterator[str]:
+    """Give the class of every object that Hydra would build from ``settings``, however deep."""
+    if isinstance(settings, dict):
+        if "_target_" in settings:
+            yield str(settings["_target_"])
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for one in settings:
+            yield from _named(one)
+
+
+def description(settings: DictConfig, examined: sources.Corpus) -> dict[str, Any]:
+    """Give what a report says about the recordings."""
+    summary = examined.summaries[settings.split]
+    return {
+        "source": settings.data._target_,
+        "settings": OmegaConf.to_container(settings.data, resolve=True),
+        "split": settings.split,
+        "clips": summary.clips,
+        "hours": round(summary.hours, 4),
+        "speakers": summary.speakers,
+        "left_out": summary.rejects,
+        "manifest": examined.manifest_hash,
+    }
+
+
+def brief(record: dict[str, Any]) -> dict[str, Any]:
+    """Give the record of the training without what would fill pages."""
+    return {key: value for key, value in record.items() if key != "training_speakers"}

@@ -36,6 +36,7 @@ import linnet
 from linnet import data, sources
 from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
+from linnet.apps.finishing import finish
 from linnet.errors import ConfigError, LinnetError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
@@ -69,6 +70,9 @@ def run(settings: DictConfig) -> None:
     record["result"] = _result(trainer, time.time() - started)
     _write_json(run_folder / "record.json", record)
     best = run_folder / "checkpoints" / "best.ckpt"
+    if settings.finish is not None:
+        words = [str(word) for word in settings.keywords]
+        finish(best, run_folder / "model", keywords=words, target=settings.finish.target)
     sys.stdout.write(f"{best}\n")
 
 
