@@ -22,6 +22,7 @@ VERBS = {
     "calibrate": "find the thresholds of keywords for a rate of false alarms per hour",
     "export": "turn a checkpoint into a folder of ONNX graphs, proven equal to it",
     "transcribe": "write down what is said in recordings, with an exported model",
+    "spot": "find keywords in recordings, with an exported model",
     "demo": "show an exported model in the browser: drop a recording, or speak",
     "inspect": "show what a model or a recording is, and what a model's gates do as it listens",
 }
@@ -33,6 +34,7 @@ EXTRAS = {
     ),
     **dict.fromkeys(("rich", "scipy", "tensorboard", "torch", "torchaudio", "yaml"), "train"),
     "espeakng_loader": "synth",
+    "sounddevice": "mic",
 }
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 PIPE_CLOSED = 141  # what a shell reports when the reader of a pipe went away

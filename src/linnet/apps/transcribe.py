@@ -8,15 +8,14 @@ A file that cannot be read is named on standard error and the others are still t
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from linnet.audio import find, read
+from linnet.apps.options import STANDARD_INPUT, positive, printable, say, sources
+from linnet.audio import read
 from linnet.errors import InputError
 from linnet.runtime import Transcript, load
 
-STANDARD_INPUT = "-"
 _DECIMALS = 6
 
 _EXAMPLES = """examples:
@@ -32,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     model = load(options.model, threads=options.threads)
     status = 0
-    for source in _sources(options.audio):
+    for source in sources(options.audio):
         try:
             if isinstance(source, InputError):
                 raise source
@@ -40,12 +39,11 @@ def main(argv: Sequence[str]) -> int:
             waveform = read(given, sample_rate=model.sample_rate)
             transcript = model.transcribe(waveform, model.sample_rate, beam=options.beam)
         except InputError as error:
-            sys.stdout.flush()
-            sys.stderr.write(f"linnet: {_printable(str(error))}\n")
+            say(error)
             status = error.exit_status
         else:
             line = _json if options.json else _plain
-            sys.stdout.write(line(_printable(source), transcript))
+            sys.stdout.write(line(printable(source), transcript))
             sys.stdout.flush()
     return status
 
@@ -66,7 +64,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--beam",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help="keep the N best texts at each step (default: 1, the best token of each step)",
@@ -77,33 +75,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="a JSON object a line: file, text, confidence, tokens (token, start, end, confidence)",
     )
     parser.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="processor cores (default: 1)"
+        "--threads", type=positive, default=1, metavar="N", help="processor cores (default: 1)"
     )
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return number
-
-
-def _sources(audio: Sequence[str]) -> Iterator[str | InputError]:
-    """Give the files that ``audio`` means, and an error in the place of what is not there."""
-    for name in audio:
-        if name == STANDARD_INPUT:
-            yield name
-            continue
-        try:
-            yield from map(str, find([Path(name)]))
-        except InputError as error:
-            yield error
-
-
-def _printable(name: str) -> str:
-    """Give a file's name as text, where it may hold bytes that are none."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(file: str, transcript: Transcript) -> str:
