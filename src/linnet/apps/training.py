@@ -37,6 +37,7 @@ from linnet import data, sources
 from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.finishing import finish
+from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
@@ -61,6 +62,7 @@ def run(settings: DictConfig) -> None:
     run_folder = Path(HydraConfig.get().runtime.output_dir)
     settings = _settings_of_run(settings, run_folder)
     config.check_targets(settings)
+    _check_exportable(settings)
     with quiet_lightning():
         training, batches, record = assemble(settings)
         _write_json(run_folder / "record.json", record)
@@ -145,6 +147,16 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
     if front_end.normalisation == "training":
         front_end.set_statistics(*data.statistics(front_end, batches.train_dataloader()))
     return training, batches, record
+
+
+def _check_exportable(settings: DictConfig) -> None:
+    """Refuse a network that is to be exported and cannot be."""
+    cell = str(settings.model.get("cell"))
+    if OmegaConf.select(settings, "export.required") and cell in NO_OPERATOR:
+        raise ConfigError(
+            f"model.cell={cell} cannot be exported: {NO_OPERATOR[cell]}; take another cell, or "
+            "export.required=false to train it all the same"
+        )
 
 
 def _network(settings: DictConfig, front_end: FrontEnd, tokens: Tokenizer) -> Network:
