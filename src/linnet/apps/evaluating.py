@@ -4,15 +4,14 @@ model, corpus -> posteriors -> figures with intervals -> report.json, report.htm
 """
 
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from linnet import evaluation, sources
-from linnet.apps import config, corpus
-from linnet.errors import InputError
+from linnet.apps import config, corpus, judging
+from linnet.errors import ConfigError, InputError
 from linnet.text import normalise
 
 _MOST_COMMANDS = 100
@@ -21,6 +20,13 @@ _MOST_COMMANDS = 100
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet evaluate``."""
     config.check_targets(settings)
+    if settings.task not in _TASKS:
+        raise ConfigError(f"task={settings.task}: {config.nearest(settings.task, _TASKS)}")
+    _TASKS[settings.task](settings)
+
+
+def _recognition(settings: DictConfig) -> None:
+    """Judge what is made of clips."""
     path = Path(settings.model.path)
     model, record = corpus.load_model(path)
     source: sources.Source = instantiate(settings.data)
@@ -36,8 +42,8 @@ def run(settings: DictConfig) -> None:
         worst=settings.worst,
         training_speakers=set(record.get("training_speakers", [])),
         model={"path": str(path), "kind": "checkpoint" if path.suffix == ".ckpt" else "exported"},
-        data=_description(settings, examined),
-        record=_brief(record),
+        data=corpus.description(settings, examined),
+        record=corpus.brief(record),
     )
     output = Path(settings.output)
     evaluation.write(report, output)
@@ -86,20 +92,4 @@ def _threshold(
     return evaluation.fit_rejection_threshold(model, valid, commands)
 
 
-def _description(settings: DictConfig, examined: sources.Corpus) -> dict[str, Any]:
-    summary = examined.summaries[settings.split]
-    return {
-        "source": settings.data._target_,
-        "settings": OmegaConf.to_container(settings.data, resolve=True),
-        "split": settings.split,
-        "clips": summary.clips,
-        "hours": round(summary.hours, 4),
-        "speakers": summary.speakers,
-        "left_out": summary.rejects,
-        "manifest": examined.manifest_hash,
-    }
-
-
-def _brief(record: dict[str, Any]) -> dict[str, Any]:
-    """Give the record of the training without what would fill pages."""
-    return {key: value for key, value in record.items() if key != "training_speakers"}
+_TASKS = {"recognition": _recognition, "spotting": judging.run}

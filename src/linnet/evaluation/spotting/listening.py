@@ -12,7 +12,7 @@ Half precision is enough for it, since what decides is near 0, where half precis
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Float16, Float32, Float64
@@ -115,6 +115,23 @@ def listen(steps: StepStream, recording: Recording, step_s: float) -> Heard:
         step_s,
         np.concatenate(pieces),
         np.concatenate(known_s),
+    )
+
+
+def listen_at_once(
+    log_probs: Callable[[Float32[np.ndarray, " samples"]], Float[np.ndarray, "steps tokens"]],
+    recording: Recording,
+    step_s: float,
+) -> Heard:
+    """Let a causal model hear a whole recording in one piece, which tells nothing about delay."""
+    emission = _emission(log_probs(recording.waveform))
+    return Heard(
+        recording.id,
+        recording.duration_s,
+        recording.spans,
+        step_s,
+        emission,
+        np.full(len(emission), np.nan, np.float32),
     )
 
 
