@@ -31,7 +31,11 @@ def run(settings: DictConfig) -> None:
         [one.waveform for one in chosen],
         names=[one.id for one in chosen],
         utterances=heard,
-        contents=export.Contents(int8=settings.int8),
+        contents=export.Contents(
+            int8=settings.int8,
+            transducer=settings.transducer,
+            commands=list(settings.commands),
+        ),
         longest_s=settings.longest_s,
     )
     sys.stdout.write(f"{output}\n")

@@ -89,16 +89,16 @@ def streams(
         frames = len(log_mel) // exact.stack * exact.stack
         expected = exact.from_log_mel(log_mel[:frames])
         whole.append((name, log_mel[:frames], expected))
-        got = _streamed(exact, graph, log_mel[None, :frames], chunks)[0]
+        got = streamed(exact, graph, log_mel[None, :frames], chunks)[0]
         finding.compare(f"{name} in pieces of {chunks}", expected, got)
     pair = whole[:2]
     shortest = min(len(log_mel) for _, log_mel, _ in pair)
     rows = np.stack([log_mel[:shortest] for _, log_mel, _ in pair])
-    for (name, _, _), row, got in zip(pair, rows, _streamed(exact, graph, rows, 1), strict=True):
+    for (name, _, _), row, got in zip(pair, rows, streamed(exact, graph, rows, 1), strict=True):
         finding.compare(f"{name} beside another stream", exact.from_log_mel(row), got)
 
 
-def _streamed(
+def streamed(
     exact: Reference,
     graph: onnxruntime.InferenceSession,
     log_mels: Float32[np.ndarray, "batch frames mels"],

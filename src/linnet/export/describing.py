@@ -64,26 +64,40 @@ def build(
     front_end: FrontEnd, network: Network, described: Mapping[str, Any]
 ) -> dict[str, onnx.ModelProto]:
     """Give every graph by file name, the description in its metadata."""
-
-    def metadata(file: str) -> dict[str, str]:
-        cut, kind = _CUTS[file]
-        return {
-            METADATA_KEY: json.dumps(described, sort_keys=True, allow_nan=False),
-            CUT_KEY: cut,
-            "model_type": kind,
-            "sample_rate": str(front_end.sample_rate),
-            "subsampling_factor": str(front_end.stack),
-            "version": str(VERSION),
-            "vocab_size": str(network.head.out_features),
-        }
-
+    metadata = {
+        file: metadata_of(front_end, network, described, cut, kind)
+        for file, (cut, kind) in _CUTS.items()
+    }
     graphs = {
-        WAVEFORM_GRAPH: waveform_graph(front_end, network, metadata(WAVEFORM_GRAPH)),
-        FEATURES_GRAPH: features_graph(front_end, network, metadata(FEATURES_GRAPH)),
+        WAVEFORM_GRAPH: waveform_graph(front_end, network, metadata[WAVEFORM_GRAPH]),
+        FEATURES_GRAPH: features_graph(front_end, network, metadata[FEATURES_GRAPH]),
     }
     if isinstance(network, StreamingNetwork):
-        graphs[STREAM_GRAPH] = stream.stream_graph(front_end, network, metadata(STREAM_GRAPH))
+        graphs[STREAM_GRAPH] = stream.stream_graph(front_end, network, metadata[STREAM_GRAPH])
     return graphs
+
+
+def metadata_of(
+    front_end: FrontEnd, network: Network, described: Mapping[str, Any], cut: str, kind: str
+) -> dict[str, str]:
+    """Give what travels with a graph.
+
+    Args:
+        front_end: of the checkpoint.
+        network: of the checkpoint.
+        described: of ``describe``.
+        cut: where the graph is cut off the model.
+        kind: of model, as hosts know it.
+    """
+    return {
+        METADATA_KEY: json.dumps(described, sort_keys=True, allow_nan=False),
+        CUT_KEY: cut,
+        "model_type": kind,
+        "sample_rate": str(front_end.sample_rate),
+        "subsampling_factor": str(front_end.stack),
+        "version": str(VERSION),
+        "vocab_size": str(network.head.out_features),
+    }
 
 
 def check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) -> None:

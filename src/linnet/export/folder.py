@@ -19,8 +19,8 @@ from jaxtyping import Float32
 
 from linnet.errors import LinnetError
 from linnet.evaluation import Utterance
-from linnet.export import int8, parity, place, reading
-from linnet.export.describing import build, check_parts, describe
+from linnet.export import dressing, grammar, int8, parity, place, reading, transducer
+from linnet.export.describing import build, check_parts, describe, metadata_of
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import DESCRIPTION
@@ -28,6 +28,9 @@ from linnet.text import Tokenizer, tokens_txt
 
 TOKENS = "tokens.txt"
 PARITY = "parity.json"
+TRANSDUCER = "transducer"
+HOT_WORDS = "hotwords.txt"
+KEYWORDS = "keywords.txt"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,13 @@ class Contents:
 
     Attributes:
         int8: the same graphs with weights stored as int8.
+        transducer: the model in the dress of a transducer, in a folder of its own.
+        commands: what ``HL.fst`` lets a host hear; none, no such file.
     """
 
     int8: bool = True
+    transducer: bool = False
+    commands: Sequence[str] = ()
 
 
 def export(
@@ -72,12 +79,13 @@ def export(
 
     Raises:
         ModelError: the parts do not belong together.
-        ConfigError: ``output`` holds something else.
+        ConfigError: ``output`` holds something else, or a command cannot be spelt.
         ParityError: a graph does not compute what the checkpoint computes.
         LinnetError: the folder cannot be written.
     """
     output, contents = output.resolve(), contents or Contents()
     check_parts(front_end, network, tokenizer)
+    spelt = grammar.spelt(contents.commands, tokenizer)
     place.check(output)
     described = describe(front_end, network, tokenizer, record)
     try:
@@ -87,34 +95,59 @@ def export(
             f"the record of the training cannot be written as JSON: {error}"
         ) from error
     names = [f"recording {i}" for i in range(len(clips))] if names is None else names
+    heard = dict(zip(names, clips, strict=True))
     with place.beside(output) as folder:
-        graphs = build(front_end, network, described)
+        graphs = _graphs(front_end, network, described, contents)
+        own = {name: graph for name, graph in graphs.items() if "/" not in name}
+        found = parity.check(front_end, network, own, heard, longest_s=longest_s, say=say)
         if contents.int8:
-            graphs |= {int8.int8_name(n): int8.stored_as_int8(g) for n, g in graphs.items()}
-        heard = dict(zip(names, clips, strict=True))
-        found = parity.check(front_end, network, graphs, heard, longest_s=longest_s, say=say)
-        if contents.int8:
-            found["int8"] = reading.check(graphs, tokenizer, utterances, say)
-        _write(folder, graphs, tokenizer, described, found)
+            found["int8"] = reading.check(own, tokenizer, utterances, say)
+        if contents.transducer:
+            dress = {Path(n).name: graph for n, graph in graphs.items() if n not in own}
+            found["transducer"] = dressing.check(front_end, network, dress, heard, say)
+        for name, graph in graphs.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
+        _write_lists(folder, tokenizer, spelt, contents)
+        (folder / PARITY).write_text(_json(found), encoding="utf-8")
+        files = {name: place.identity(path) for name, path in place.files_of(folder).items()}
+        content = _json({**described, "files": files})
+        (folder / DESCRIPTION).write_text(content, encoding="utf-8")
     say(f"exported: {output}")
     return found
 
 
-def _write(
-    folder: Path,
-    graphs: Mapping[str, onnx.ModelProto],
-    tokenizer: Tokenizer,
-    described: Mapping[str, Any],
-    found: Mapping[str, Any],
+def _graphs(
+    front_end: FrontEnd, network: Network, described: Mapping[str, Any], contents: Contents
+) -> dict[str, onnx.ModelProto]:
+    """Give every graph by its place in the folder."""
+    graphs = build(front_end, network, described)
+    if contents.int8:
+        graphs |= {int8.int8_name(name): int8.stored_as_int8(g) for name, g in graphs.items()}
+    if contents.transducer:
+        metadata = metadata_of(front_end, network, described, "log_mel", "zipformer2")
+        dress = transducer.build(front_end, network, metadata)
+        graphs |= {f"{TRANSDUCER}/{name}": graph for name, graph in dress.items()}
+    return graphs
+
+
+def _write_lists(
+    folder: Path, tokenizer: Tokenizer, spelt: Mapping[str, Sequence[int]], contents: Contents
 ) -> None:
-    """Write every file of the folder, its description last."""
-    for name, graph in graphs.items():
-        (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
-    (folder / TOKENS).write_text(tokens_txt(tokenizer.tokens), encoding="utf-8")
-    (folder / PARITY).write_text(_json(found), encoding="utf-8")
-    files = {name: place.identity(path) for name, path in place.files_of(folder).items()}
-    content = _json({**described, "files": files})
-    (folder / DESCRIPTION).write_text(content, encoding="utf-8")
+    """Write the tokens, and the commands in every form that a host reads."""
+    tokens = tokens_txt(tokenizer.tokens)
+    (folder / TOKENS).write_text(tokens, encoding="utf-8")
+    spellings = {name: " ".join(tokenizer.tokens[i] for i in ids) for name, ids in spelt.items()}
+    if contents.transducer:
+        (folder / TRANSDUCER / TOKENS).write_text(tokens, encoding="utf-8")
+    if contents.transducer and spelt:
+        hot = "".join(f"{spelling}\n" for spelling in spellings.values())
+        (folder / TRANSDUCER / HOT_WORDS).write_text(hot, encoding="utf-8")
+        # What stands after @ is printed; it may hold no space.
+        keywords = [f"{said} @{name.replace(' ', '_')}\n" for name, said in spellings.items()]
+        (folder / TRANSDUCER / KEYWORDS).write_text("".join(keywords), encoding="utf-8")
+    if spelt:
+        grammar.write(list(spelt), tokenizer, folder / grammar.GRAMMAR)
 
 
 def _json(content: Mapping[str, Any]) -> str:
