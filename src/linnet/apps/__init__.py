@@ -20,10 +20,13 @@ VERBS = {
     "train": "train a model from a configuration",
     "evaluate": "judge a checkpoint or an exported model, and write a report",
     "calibrate": "find the thresholds of keywords for a rate of false alarms per hour",
+    "confusable": "tell how risky a keyword is, before anything is recorded",
     "export": "turn a checkpoint into a folder of ONNX graphs, proven equal to it",
     "transcribe": "write down what is said in recordings, with an exported model",
     "spot": "find keywords in recordings, with an exported model",
+    "listen": "spot keywords live, from the microphone",
     "demo": "show an exported model in the browser: drop a recording, or speak",
+    "compare": "put several trainings into one table, or cells through a task of memory",
     "inspect": "show what a model or a recording is, and what a model's gates do as it listens",
 }
 # Which extra brings a package that the lower half does without.
