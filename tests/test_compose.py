@@ -1,0 +1,159 @@
+"""Streams made of clips: every clip once, one plan for one seed, the text that is heard."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from jaxtyping import Float32
+from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
+from lhotse.cut import Cut
+
+from linnet import data
+from linnet.compose import Composition, Piece, Stream, StreamSampler
+from linnet.errors import ConfigError
+from linnet.text import Characters
+
+RATE = 16000
+TEXTS = ["up", "left", "", "turn it up", "happy"]
+SETTINGS = {
+    "alone": 0.25,
+    "length_s": [1.0, 4.0],
+    "pause_s": [0.0, 2.0],
+    "gain_db": [-6.0, 6.0],
+    "cut_off": 0.0,
+    "kept": [0.3, 0.6],
+    "floor_dbfs": [-200.0, -200.0],
+}
+
+
+def composition(**changes: object) -> Composition:
+    return Composition(**{**SETTINGS, **changes})  # type: ignore[arg-type]
+
+
+def cut(number: int) -> Cut:
+    name, duration = f"{number:03}", 0.4 + 0.05 * (number % 40)
+    samples = round(duration * RATE)
+    recording = Recording(name, [], RATE, samples, samples / RATE)
+    said = SupervisionSegment(name, name, 0.0, samples / RATE, text=TEXTS[number % len(TEXTS)])
+    return MonoCut(name, 0.0, samples / RATE, 0, recording=recording, supervisions=[said])
+
+
+@pytest.fixture(scope="module")
+def cuts() -> CutSet:
+    return CutSet.from_cuts(cut(number) for number in range(200))
+
+
+def load(one: Cut) -> Float32[np.ndarray, " samples"]:
+    """A waveform that tells which clip it is and which sample."""
+    samples = round(one.duration * RATE)
+    return (np.arange(1, samples + 1) * 1e-6 + int(one.id)).astype(np.float32)
+
+
+def test_every_clip_is_in_one_stream_of_an_epoch_once(cuts: CutSet) -> None:
+    streams = composition(cut_off=0.5).streams(cuts, seed=0, epoch=0)
+    pieces = [piece for stream in streams for piece in stream.pieces]
+    whole = Counter(piece.cut.id for piece in pieces if piece.part == (0.0, 1.0))
+    assert whole == Counter(one.id for one in cuts)
+    parts = [piece for piece in pieces if piece.part != (0.0, 1.0)]
+    assert 30 < len(parts) < 90  # of 120 clips of one word
+    assert all(piece.text == "" for piece in parts)
+    assert all(len(str(piece.cut.supervisions[0].text).split()) == 1 for piece in parts)
+
+
+def test_a_stream_is_its_clips_and_its_pauses_one_behind_the_other() -> None:
+    pieces = (Piece(cut(3), "turn it up", 0.25, 0.0), Piece(cut(2), "", 0.5, 20 * np.log10(2)))
+    stream = Stream("s", (*pieces, Piece(cut(1), "left", 0.0, 0.0)), 0.125, -200.0, 0)
+    joined = stream.waveform(load, RATE)
+    expected = [
+        np.zeros(4000),
+        load(cut(3)),
+        np.zeros(8000),
+        2 * load(cut(2)),
+        load(cut(1)),
+        np.zeros(2000),
+    ]
+    np.testing.assert_allclose(joined, np.concatenate(expected), atol=1e-6)
+    assert stream.text == "turn it up left"
+    assert stream.duration_s == pytest.approx(len(joined) / RATE)
+
+
+def test_the_hiss_has_its_level_and_is_the_same_each_time() -> None:
+    stream = Stream("s", (Piece(cut(0), "up", 4.0, -300.0),), 0.0, -40.0, 7)
+    first, second = stream.waveform(load, RATE), stream.waveform(load, RATE)
+    np.testing.assert_array_equal(first, second)
+    assert 20 * np.log10(np.sqrt(np.mean(np.square(first)))) == pytest.approx(-40.0, abs=0.2)
+
+
+@pytest.mark.parametrize("part", [(0.0, 0.4), (0.6, 1.0)])
+def test_a_word_cut_off_keeps_its_share_of_the_energy(part: tuple[float, float]) -> None:
+    heard = Stream("s", (Piece(cut(4), "", 0.0, 0.0, part),), 0.0, -400.0, 0).waveform(load, RATE)
+    whole = load(cut(4))
+    share = np.square(heard, dtype=np.float64).sum() / np.square(whole, dtype=np.float64).sum()
+    assert share == pytest.approx(0.4, abs=0.001)
+    edge = heard[0] == whole[0] if part[0] == 0 else heard[-1] == whole[-1]
+    assert edge
+
+
+def test_lengths_and_pauses_stay_in_their_ranges(cuts: CutSet) -> None:
+    streams = composition(alone=0.0, pause_s=[0.1, 2.1]).streams(cuts, seed=0, epoch=0)
+    pauses = np.array([piece.pause_s for one in streams for piece in one.pieces])
+    assert 0.1 <= pauses.min() < 0.11
+    assert 1.5 < pauses.max() <= 2.1
+    assert pauses.mean() == pytest.approx(0.6, abs=0.1)
+    for one in streams:
+        clips_s = sum(piece.cut.duration for piece in one.pieces)
+        assert clips_s <= 4.0 or len(one.pieces) == 1
+    alone = composition(alone=1.0).streams(cuts, seed=0, epoch=0)
+    assert all(one.duration_s == one.pieces[0].cut.duration for one in alone)
+    assert len(alone) == len(cuts)
+
+
+def sampler(cuts: CutSet, **changes: int) -> StreamSampler:
+    return StreamSampler(
+        cuts, composition(cut_off=0.2), **{"batch_s": 20.0, "batch_cuts": 8, "seed": 0, **changes}
+    )
+
+
+def test_the_seed_and_the_epoch_decide_every_batch(cuts: CutSet) -> None:
+    def plan(one: StreamSampler) -> list[list[Stream]]:
+        return list(one)
+
+    first, same = sampler(cuts), sampler(cuts)
+    assert plan(first) == plan(same) == plan(first)
+    assert plan(first) != plan(sampler(cuts, seed=1))
+    before = plan(first)
+    first.set_epoch(2)
+    assert plan(first) != before
+    same.set_epoch(2)
+    assert plan(first) == plan(same)
+
+
+def test_a_batch_of_streams_stays_within_its_seconds(cuts: CutSet) -> None:
+    batches = list(sampler(cuts))
+    assert len(sampler(cuts)) == len(batches)
+    assert max(map(len, batches)) <= 8
+    assert all(len(one) * max(s.duration_s for s in one) <= 20.0 for one in batches)
+    lengths = [[stream.duration_s for stream in one] for one in batches]
+    padding = 1 - sum(map(sum, lengths)) / sum(len(one) * max(one) for one in lengths)
+    assert padding < 0.1
+
+
+def test_a_batch_holds_what_its_streams_say(cuts: CutSet) -> None:
+    tokens = Characters("adefhilnprtuy")
+    utterances = data.Utterances(cuts, tokens.encode, memory_mb=100.0)
+    utterances._waveforms = {one.id: load(one) for one in cuts}
+    chosen = next(iter(sampler(cuts)))
+    batch = utterances[chosen]
+    for row, stream in enumerate(chosen):
+        count = int(batch.samples[row])
+        np.testing.assert_array_equal(batch.waveform[row, :count], stream.waveform(load, RATE))
+        assert tokens.decode(batch.ids[row, : int(batch.tokens[row])].tolist()) == stream.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"length_s": [4.0, 1.0]}, {"alone": 1.5}, {"pause_s": [-1.0, 2.0]}, {"kept": [0.3, 1.0]}],
+)
+def test_settings_that_make_no_stream_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="compose"):
+        composition(**wrong)
