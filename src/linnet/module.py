@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from linnet import decode, metrics
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch
+from linnet.distill import Distillation
 from linnet.errors import ConfigError, LinnetError, ModelError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
@@ -194,6 +195,7 @@ class Training(lightning.LightningModule):
         warmup: share of all steps in which the learning rate rises (one-cycle, Smith 2018).
         seed: decides every random number of a step, together with the step's number.
         record: what is known about this run, kept in its checkpoints.
+        distillation: adds what a teacher hears; without one the texts alone are learnt.
     """
 
     def __init__(
@@ -208,6 +210,7 @@ class Training(lightning.LightningModule):
         warmup: float,
         seed: int,
         record: dict[str, Any],
+        distillation: Distillation | None = None,
     ) -> None:
         super().__init__()
         self.recogniser = model
@@ -219,6 +222,7 @@ class Training(lightning.LightningModule):
         self._warmup = warmup
         self._seed = seed
         self._record = record
+        self._distillation = distillation
         self._pairs: list[tuple[str, str]] = []
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -248,7 +252,11 @@ class Training(lightning.LightningModule):
         log_mel = self.warp(model.front_end.log_mel(levelled, samples))
         log_mel = self.spec_augment(log_mel, frames)
         features, steps = model.front_end.from_log_mel(log_mel, frames)
-        loss = self._loss(model.network(features, steps), steps, batch)
+        log_probs = model.network(features, steps)
+        loss = self._loss(log_probs, steps, batch)
+        if self._distillation is not None:
+            heard = (waveform, samples)
+            loss = self._distillation(loss, log_probs, steps, batch.tokens, heard)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(samples))
         return loss
 

@@ -41,6 +41,7 @@ _PATHS = {
     "checkpoint": "checkpoint",
     "output": "output",
     "model": "model.path",
+    "teacher": "teacher",
     "negatives": "negatives",
 }
 

@@ -37,6 +37,7 @@ from linnet import data, sources
 from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.finishing import finish
+from linnet.apps.teaching import distillation
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
 from linnet.frontend import FrontEnd
@@ -128,9 +129,9 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         seed=settings.seed,
         **settings.batches,
     )
-    network = _network(settings, front_end, tokens)
+    model = Recogniser(front_end, _network(settings, front_end, tokens), tokens)
     training = Training(
-        model=Recogniser(front_end, network, tokens),
+        model=model,
         waveform_augment=instantiate(settings.augment.waveform),
         gain=instantiate(settings.augment.gain),
         warp=instantiate(settings.augment.warp),
@@ -139,6 +140,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         warmup=settings.schedule.warmup,
         seed=settings.seed,
         record=record,
+        distillation=distillation(settings, model),
     )
     noise = source.noise()
     if noise is not None:

@@ -1,0 +1,45 @@
+"""The teacher of a training: a checkpoint, if it and its student speak of the same things.
+
+teacher=PATH -> recogniser -> same tokens? same sample rate? -> distillation
+"""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from linnet.distill import Distillation
+from linnet.errors import ConfigError
+from linnet.module import Recogniser, load
+
+
+def distillation(settings: DictConfig, student: Recogniser) -> Distillation | None:
+    """Give what ``student`` learns from a teacher, if the settings name one.
+
+    Raises:
+        ConfigError: the teacher is still to be named, or the student cannot learn from it.
+        ModelError: it is no checkpoint.
+    """
+    if settings.teacher == "":
+        raise ConfigError(
+            "this experiment learns from another model: add teacher=PATH, a checkpoint of linnet "
+            "train"
+        )
+    if settings.teacher is None:
+        return None
+    teacher, _ = load(Path(settings.teacher))
+    if teacher.tokenizer.tokens != student.tokenizer.tokens:
+        raise ConfigError(
+            f"teacher={settings.teacher}: its {len(teacher.tokenizer.tokens)} tokens are not the "
+            f"student's {len(student.tokenizer.tokens)}; train both with one tokenizer and the "
+            "same words in the same order"
+        )
+    if teacher.sample_rate != student.sample_rate:
+        raise ConfigError(
+            f"teacher={settings.teacher}: it hears {teacher.sample_rate} Hz, the student "
+            f"{student.sample_rate} Hz; both need the same frontend.sample_rate"
+        )
+    made: Distillation = instantiate(settings.distillation)(
+        teacher=teacher, teacher_step_s=teacher.seconds(1), student_step_s=student.seconds(1)
+    )
+    return made
