@@ -1,0 +1,300 @@
+"""linnet compare: what runs have in common is left out, what tells them apart becomes a table.
+
+    run folders -> groups that differ in more than the seed -> a row each -> table, JSON, picture
+
+A row holds what can be measured here and now (weights, inference, reach of the gradient) and what
+the run left behind (time per epoch, accuracy). The interval is Student's over the seeds.
+"""
+
+import contextlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from linnet import apps, gates, module, runtime, streaming
+from linnet.apps import compared
+from linnet.errors import InputError, LinnetError, ModelError
+from linnet.export.graphs import waveform_graph
+from linnet.gates.reach import Reach
+from linnet.model import Network
+from linnet.module import Recogniser
+
+_CONFIDENCE = 0.95
+# Steps and answers of the gradient's reach; calls of which inference takes the median.
+_STEPS, _ANSWERS, _CALLS = 100, 6, 15
+# Figures of a report that can stand for accuracy, the most telling first.
+_FIGURES = ("closed_set_accuracy", "accuracy_with_rejection", "sentence_accuracy")
+_NO_DIFFERENCE = ("seed", "resume")
+_HEADS = (
+    *("", "seeds", "weights", "MB", "s an epoch", "ms for 1 s", "right", "95 % interval"),
+    "gradient reaches back",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that is over.
+
+    Attributes:
+        folder: of the run.
+        settings: of the training by their dotted names.
+        epoch_s: time of an epoch.
+        accuracy: share that was right.
+        measured_on: and of what.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    epoch_s: float
+    accuracy: float
+    measured_on: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is told of one group of runs.
+
+    Attributes:
+        name: what sets it apart.
+        seeds: runs that differ in nothing else.
+        weights: that training adjusts.
+        megabytes: of the waveform graph; None where ONNX cannot hold it.
+        epoch_s: time of an epoch of training, the median.
+        inference_ms: of the graph, for a second of audio on one thread.
+        accuracy: mean over the seeds.
+        low: where its interval begins; None with one seed.
+        high: where it ends.
+        measured_on: what accuracy was measured on.
+        reach_s: how far back the gradient of the first run reaches; None if all the way.
+        untrained_reach_s: the same before training.
+    """
+
+    name: str
+    seeds: int
+    weights: int
+    megabytes: float | None
+    epoch_s: float
+    inference_ms: float | None
+    accuracy: float
+    low: float | None
+    high: float | None
+    measured_on: str
+    reach_s: float | None
+    untrained_reach_s: float | None
+
+
+def compare(folders: Sequence[Path], output: Path, *, evaluate: bool) -> str:
+    """Compare runs, write the files, and give the table as Markdown.
+
+    Args:
+        folders: runs, or folders of runs.
+        output: folder for the files.
+        evaluate: judge runs without a report first.
+
+    Raises:
+        InputError: there is no finished run in a folder.
+    """
+    found = list(dict.fromkeys(path for folder in folders for path in _runs_in(folder)))
+    if evaluate:
+        for path in found:
+            _judge(path)
+    groups = _groups([_run(path) for path in found])
+    rows, curves, step_s = [], {}, 0.0
+    for name, own in groups.items():
+        sys.stderr.write(f"compare: {name}\n")
+        row, reaches, step_s = _row(name, own)
+        rows.append(row)
+        curves[name] = reaches
+    text = _markdown(rows)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "compared.md").write_text(text, encoding="utf-8")
+    content = json.dumps({"rows": [asdict(row) for row in rows]}, indent=2)
+    (output / "compared.json").write_text(content + "\n", encoding="utf-8")
+    bars = [(row.name, row.accuracy, row.low, row.high) for row in rows]
+    for theme, ending in compared.THEMES.items():
+        picture = compared.runs(bars, curves, step_s, theme=theme)
+        (output / f"compared{ending}.png").write_bytes(picture)
+    return text
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Give the run folders at or below ``folder``."""
+    found = sorted(path.parent for path in folder.rglob("record.json"))
+    ready = [path for path in found if (path / "checkpoints" / "best.ckpt").is_file()]
+    if not ready:
+        raise InputError(
+            f"{folder}: there is no finished run in it; expected record.json and "
+            "checkpoints/best.ckpt as linnet train leaves them"
+        )
+    return ready
+
+
+def _judge(folder: Path) -> None:
+    """Evaluate a run that has no report; what the verb prints is progress here."""
+    if (folder / "report" / "report.json").is_file():
+        return
+    best = folder / "checkpoints" / "best.ckpt"
+    with contextlib.redirect_stdout(sys.stderr):
+        status = apps.main(["evaluate", f"model={best}", f"output={folder / 'report'}"])
+    if status:
+        raise LinnetError(f"{folder}: linnet evaluate ended with status {status}")
+
+
+def _run(folder: Path) -> Run:
+    """Read what a run left behind."""
+    try:
+        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+        result, settings = record["result"], record["settings"]
+        epoch_s = result["seconds"] / max(result["epochs"], 1)
+        report = folder / "report" / "report.json"
+        if report.is_file():
+            figures = json.loads(report.read_text(encoding="utf-8"))["figures"]
+            name = next(name for name in _FIGURES if name in figures)
+            accuracy, measured_on = figures[name]["value"], f"{name.replace('_', ' ')}, test"
+        else:
+            monitor = settings["checkpoints"]["monitor"]
+            best = float(result["best"])
+            accuracy = best if monitor.endswith("accuracy") else 1 - best
+            measured_on = f"{monitor.replace('/', ' ')}, best epoch"
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise InputError(
+            f"{folder}: its record.json or report.json says no result ({error!r}); let its "
+            "training end, or leave it out"
+        ) from error
+    return Run(folder, _flat(settings), epoch_s, float(accuracy), measured_on)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _groups(found: Sequence[Run]) -> dict[str, list[Run]]:
+    """Put runs that differ in the seed alone together, named by what sets them apart."""
+    keys = dict.fromkeys(key for run in found for key in run.settings)
+    differing = [
+        key
+        for key in keys
+        if key not in _NO_DIFFERENCE and len({repr(run.settings.get(key)) for run in found}) > 1
+    ]
+    groups: dict[str, list[Run]] = {}
+    for run in found:
+        parts = [f"{key.rpartition('.')[2]}={run.settings.get(key)}" for key in differing]
+        groups.setdefault(", ".join(parts) or run.folder.name, []).append(run)
+    return groups
+
+
+def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float]:
+    """Measure a group; give its row, the reach before and after training, and its step."""
+    model, _ = module.load(own[0].folder / "checkpoints" / "best.ckpt")
+    megabytes, inference_ms = _inference(model)
+    accuracies = [run.accuracy for run in own]
+    low, high = _interval(accuracies)
+    # The time is measured in float32, the gradient followed in float64.
+    torch.manual_seed(0)
+    fresh = streaming.network(model.network.settings)
+    before, after = (_reach(one.double().eval()) for one in (fresh, model.network))
+    step_s = model.seconds(1)
+    row = Row(
+        name=name,
+        seeds=len(own),
+        weights=model.network.weights,
+        megabytes=megabytes,
+        epoch_s=statistics.median(run.epoch_s for run in own),
+        inference_ms=inference_ms,
+        accuracy=statistics.fmean(accuracies),
+        low=low,
+        high=high,
+        measured_on=own[0].measured_on,
+        reach_s=_seconds(after, step_s),
+        untrained_reach_s=_seconds(before, step_s),
+    )
+    return row, (before, after), step_s
+
+
+def _interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Give Student's interval of the mean; none of a single value."""
+    from scipy import stats
+
+    if len(values) < 2:
+        return None, None
+    error = statistics.stdev(values) / len(values) ** 0.5
+    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)) * error
+    mean = statistics.fmean(values)
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _inference(model: Recogniser) -> tuple[float | None, float | None]:
+    """Give size and time of the waveform graph; nothing where ONNX cannot hold the network."""
+    try:
+        content = waveform_graph(model.front_end, model.network, {}).SerializeToString()
+    except ModelError:
+        return None, None
+    session = runtime.session(content, "compare", 1)
+    noise = np.random.default_rng(0).standard_normal((1, model.sample_rate)).astype(np.float32)
+    times = []
+    for _ in range(_CALLS + 1):
+        start = time.perf_counter()
+        session.run(None, {session.get_inputs()[0].name: 0.1 * noise})
+        times.append(time.perf_counter() - start)
+    return len(content) / 1e6, 1000 * statistics.median(times[1:])
+
+
+def _reach(network: Network) -> Reach:
+    """Follow the gradient on noise, which normalised features of speech are alike in size."""
+    random = torch.Generator().manual_seed(0)
+    width = network.recurrent.input_size
+    features = torch.randn(_STEPS, width, generator=random, dtype=torch.float64)
+
+    def of_one(given: torch.Tensor) -> torch.Tensor:
+        return network(given[None], torch.tensor([len(given)]))[0]
+
+    with torch.no_grad():
+        log_probs = of_one(features).numpy()
+    return gates.reach(of_one, features, gates.targets(log_probs, [], _ANSWERS))
+
+
+def _seconds(reach: Reach, step_s: float) -> float | None:
+    steps, _ = reach.steps()
+    return None if steps is None else steps * step_s
+
+
+def _markdown(rows: Sequence[Row]) -> str:
+    """Give the table, and what one must know to read it."""
+    lines = [f"| {' | '.join(_HEADS)} |", f"|---|{'---:|' * (len(_HEADS) - 1)}"]
+    for row in rows:
+        interval = "one seed" if row.low is None else f"{row.low:.1%} to {row.high:.1%}"
+        cells = [
+            *(row.name, str(row.seeds), f"{row.weights:,}", _maybe(row.megabytes, ".2f")),
+            *(f"{row.epoch_s:.1f}", _maybe(row.inference_ms, ".2f"), f"{row.accuracy:.1%}"),
+            *(interval, f"{_far(row.untrained_reach_s)}, trained {_far(row.reach_s)}"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    measured = "; ".join(dict.fromkeys(row.measured_on for row in rows))
+    return "\n".join(lines) + (
+        f"\n\nRight: {measured}. Interval: Student's, over the seeds. Time of an epoch: on the "
+        "machine of each run, all that a run does divided by its epochs. Time for a second of "
+        "audio: onnxruntime, one thread, here. Gradient: above 1 % of its largest, on noise, "
+        "before training and after.\n"
+    )
+
+
+def _maybe(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _far(seconds: float | None) -> str:
+    return f"over {_STEPS} steps" if seconds is None else f"{seconds:.2f} s"
