@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linnet.errors import TextError
-from linnet.text import Characters, Words, normalise, shortest_path, tokenizer, tokens_txt
+from linnet.text import Characters, Mixed, Words, normalise, shortest_path, tokenizer, tokens_txt
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 
@@ -43,11 +43,30 @@ def test_decode_undoes_encode_for_words(words: list[str]) -> None:
     assert tokens.decode(tokens.encode(" ".join(words))) == " ".join(words)
 
 
-@pytest.mark.parametrize("tokens", [Characters(ALPHABET), Words(["left", "up"])])
-def test_a_tokenizer_is_rebuilt_from_its_kind_and_tokens(tokens: Characters | Words) -> None:
+@pytest.mark.parametrize(
+    "tokens", [Characters(ALPHABET), Words(["left", "up"]), Mixed("ablfetup", ["left"])]
+)
+def test_a_tokenizer_is_rebuilt_from_its_kind_and_tokens(
+    tokens: Characters | Words | Mixed,
+) -> None:
     rebuilt = tokenizer(tokens.kind, tokens.tokens)
     assert rebuilt.tokens == tokens.tokens
     assert rebuilt.encode("left up") == tokens.encode("left up")
+
+
+@given(st.lists(st.sampled_from(["left", "up", "a", "leftup", "it's"])))
+def test_decode_undoes_encode_for_characters_mixed_with_words(words: list[str]) -> None:
+    tokens = Mixed(ALPHABET, ["left", "up"])
+    assert tokens.decode(tokens.encode(" ".join(words))) == " ".join(words)
+
+
+def test_a_whole_word_is_a_token_and_only_as_a_word() -> None:
+    tokens = Mixed("abcelftu", ["Left", "up"])
+    left, up = tokens.tokens.index("left"), tokens.tokens.index("up")
+    assert tokens.encode("left up left") == [left, up, left]
+    spelt = Characters("abcelftu")
+    assert tokens.encode("cleft up a tub") == [*spelt.encode("cleft"), up, *spelt.encode("a tub")]
+    assert Mixed("abc", ["hey a linnet"]).tokens[-2:] == ["hey", "linnet"]
 
 
 def test_a_character_out_of_the_token_set_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Text: one normalisation, two tokenizers, one file format.
+"""Text: one normalisation, three tokenizers, one file format.
 
     "Turn LEFT!"  --normalise-->  "turn left"  --encode-->  [21, 22, ...]  --decode-->  "turn left"
 
@@ -116,11 +116,52 @@ class Words:
         return " ".join(self.tokens[i] for i in ids)
 
 
+class Mixed:
+    """One token a character, but some words as a whole: keywords among anything that can be spelt.
+
+    A whole word is set off by itself, so a space is a token only between two words that are spelt.
+
+    Args:
+        alphabet: the characters, each once.
+        words: the whole words; of a phrase, each of its words. One of a single letter is spelt.
+    """
+
+    kind = "mixed"
+
+    def __init__(self, alphabet: str, words: Sequence[str]) -> None:
+        spelt = Characters(alphabet)
+        single = dict.fromkeys(word for phrase in words for word in normalise(phrase).split())
+        whole = [word for word in single if len(word) > 1]
+        self.tokens = [*spelt.tokens, *whole]
+        self._whole = {word: len(spelt.tokens) + i for i, word in enumerate(whole)}
+        self._spelt = spelt
+
+    def encode(self, text: str) -> list[int]:
+        """Give the token ids of ``text``.
+
+        Raises:
+            TextError: a character is not in the alphabet, nor its word among the whole words.
+        """
+        ids: list[int] = []
+        for whole, words in itertools.groupby(normalise(text).split(), self._whole.__contains__):
+            if whole:
+                ids.extend(self._whole[word] for word in words)
+            else:
+                ids.extend(self._spelt.encode(" ".join(words)))
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Give the text that ``ids`` spell, with single spaces."""
+        symbols = (self.tokens[i] for i in ids)
+        spaced = (f" {symbol} " if len(symbol) > 1 else symbol for symbol in symbols)
+        return " ".join("".join(spaced).replace(SPACE, " ").split())
+
+
 def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
     """Rebuild the tokenizer that a checkpoint or a model folder names.
 
     Args:
-        kind: ``characters`` or ``words``.
+        kind: ``characters``, ``words`` or ``mixed``.
         tokens: all symbols by id, the blank first.
 
     Raises:
@@ -132,9 +173,12 @@ def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
         return Characters("".join(tokens[2:]))
     if kind == Words.kind:
         return Words(tokens[1:])
+    if kind == Mixed.kind and list(tokens[1:2]) == [SPACE]:
+        letters = [token for token in tokens[2:] if len(token) == 1]
+        return Mixed("".join(letters), tokens[2 + len(letters) :])
     raise TextError(
         f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; "
-        f"known: {Characters.kind}, {Words.kind}"
+        f"known: {Characters.kind}, {Words.kind}, {Mixed.kind}"
     )
 
 

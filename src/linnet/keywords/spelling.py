@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linnet.errors import KeywordError, TextError
-from linnet.text import SPACE, Characters, Tokenizer, normalise
+from linnet.text import SPACE, Tokenizer, Words, normalise
 
 _SHOWN = 40
 
@@ -93,9 +93,11 @@ def _number(entry: str, number: str) -> float:
 
 def _unspelt(text: str, tokenizer: Tokenizer) -> str:
     """Say what the tokens lack, and what they have."""
-    if tokenizer.kind == Characters.kind:
+    if tokenizer.kind != Words.kind:
         pieces = sorted(set(text) - set(tokenizer.tokens) - {" "})
-        known = "".join(token for token in tokenizer.tokens[1:] if token != SPACE)
+        known = "".join(
+            token for token in tokenizer.tokens[1:] if len(token) == 1 and token != SPACE
+        )
     else:
         pieces = sorted(set(text.split()) - set(tokenizer.tokens))
         known = ", ".join(tokenizer.tokens[1:])
