@@ -113,5 +113,26 @@ const questions = {
   }),
 };
 
+/** Run a model folder in onnxruntime-web, here without a browser. */
+questions.hear = async ({ folder, vendor, waveform, chunks }) => {
+  const ort = await import(pathToFileURL(`${vendor}/ort.wasm.min.mjs`).href);
+  ort.env.wasm.wasmBinary = readFileSync(`${vendor}/ort-wasm-simd-threaded.wasm`);
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = "error";
+  const { Model } = await import(`${modules}model.js`);
+  const read = async (address) => Uint8Array.from(readFileSync(address)).buffer;
+  const model = await Model.load(`${folder}/`, ort, read);
+  const stream = model.stream();
+  const samples = floats(waveform);
+  const streamed = [];
+  for (const lengths of chunks) {
+    const found = [];
+    for (const part of pieces(samples, lengths)) found.push(...(await stream.push(part)));
+    streamed.push([...found, ...(await stream.flush())]);
+  }
+  const whole = Array.from(await model.logProbs(samples));
+  return { kind: stream.constructor.name, whole, streamed };
+};
+
 const { question, ...given } = JSON.parse(readFileSync(0, "utf8"));
 process.stdout.write(JSON.stringify(await questions[question](given)));

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ import soxr
 import torch
 from jaxtyping import Float32
 
-from linnet import decode
+import test_runtime_stream
+from linnet import audio, decode
+from linnet.apps import vendoring
 from linnet.errors import TextError
+from linnet.export import export
 from linnet.keywords import Detection, Detector, Keyword, Scorer, detect
+from linnet.runtime import Rules, Window, load
 from linnet.runtime.windows import Windows
 from linnet.text import Characters, Words, normalise
-from small_model import SETTINGS, clips, front_end
+from small_model import RECORD, SETTINGS, TOKENIZER, clips, exported, front_end, silent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODULES = REPOSITORY / "web" / "linnet"
@@ -223,3 +228,45 @@ def test_a_stream_is_windowed_as_in_python() -> None:
                 lengths=lengths,
             )
             assert np.reshape(found["found"], (-1, 2)).tolist() == expected.tolist()
+
+
+def test_windows_and_rules_are_the_runtimes() -> None:
+    found = ask("rules")
+    window, rules = asdict(Window()), asdict(Rules())
+    assert {f"{part}_s": length for part, length in found.pop("window_s").items()} == window
+    assert found == rules
+
+
+@pytest.mark.skipif(
+    not vendoring.is_there(vendoring.runtime_folder()),
+    reason="the browser's runtime is missing: run scripts/vendor-web",
+)
+@pytest.mark.parametrize("kind", ["bidirectional", "lookahead", "chunked"])
+def test_a_model_gives_the_log_probabilities_that_it_gives_in_python(
+    kind: str, recordings: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    if kind == "bidirectional":
+        exported(folder)
+    else:
+        made, net = test_runtime_stream.small(kind)
+        arguments = (TOKENIZER, RECORD, folder, clips())
+        export(made, net, *arguments, longest_s=1.0, say=silent)
+    real = sorted((recordings / "speech_commands_subset" / "zero").glob("*.flac"))[:4]
+    waveform = np.concatenate([audio.read(path) for path in real])[:60013]
+    model = load(folder)
+    expected = model.log_probs(waveform)
+    found = ask(
+        "hear",
+        folder=str(folder),
+        vendor=str(vendoring.runtime_folder()),
+        waveform=waveform.tolist(),
+        chunks=[[], [1, 479, 16000, 2347]],
+    )
+    assert found["kind"] == ("Windows" if kind == "bidirectional" else "CausalStream")
+    np.testing.assert_allclose(np.reshape(found["whole"], expected.shape), expected, atol=1e-4)
+    stream = model.steps()
+    streamed = np.concatenate([stream.push(waveform), stream.flush()])
+    assert len(streamed) == len(expected)
+    for ours in found["streamed"]:
+        np.testing.assert_allclose(np.reshape(ours, streamed.shape), streamed, atol=1e-4)

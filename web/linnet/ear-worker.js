@@ -2,10 +2,10 @@
 
        {call, id, ...} -> load | hear | push | flush, one after another -> {id, result} or {id, error}
 
-   `hear` takes a whole recording; `push` and `flush` a stream, through a window that slides. */
+   `hear` takes a whole recording; `push` and `flush` a stream, which a causal model hears as it comes
+   and any other through a window that slides. */
 
 import { Model } from "./model.js";
-import { WINDOW_S, Windows } from "./windows.js";
 
 const RUNTIME = new URL("../vendor/", import.meta.url).href;
 
@@ -15,13 +15,9 @@ let stream;
 const calls = {
   async load({ folder }) {
     model = await Model.load(folder, await runtime());
-    const { description, tokens } = model;
+    stream = model.stream();
+    const { description } = model;
     const rate = description.sample_rate;
-    const lengths = Object.fromEntries(
-      Object.entries(WINDOW_S).map(([part, seconds]) => [part, Math.round(seconds * rate)]),
-    );
-    const logProbs = (waveform) => model.logProbs(waveform);
-    stream = new Windows(logProbs, tokens, description.subsampling.samples, lengths);
     await model.logProbs(new Float32Array(rate)); // the first run prepares what the others use
     return description;
   },

@@ -1,14 +1,14 @@
-/* The spectrogram that is shown: the log-mel that the model's own front-end computes.
+/* The spectrogram: the log-mel that the model's own front-end computes.
 
        waveform -> frames -> DC removed, pre-emphasis, Povey window -> DFT -> mel filters -> logarithm
 
    Kaldi's definition with `snip_edges=False`, as in linnet.frontend in Python, with the numbers that
-   model.json gives. The model does not read it: its graph takes the waveform. Nothing is shown that
-   the model would not see. */
+   model.json gives. The graph of a whole recording takes the waveform and computes its own; that of
+   a stream is fed with this. */
 
-const LOG_FLOOR = Math.log(2 ** -23);
-// Kaldi's 32-bit machine epsilon is the floor under the power.
-const POWER_FLOOR = Math.exp(LOG_FLOOR);
+// Kaldi's floor under the power: the smallest difference of two 32-bit numbers near 1.
+const POWER_FLOOR = 2 ** -23;
+export const LOG_FLOOR = Math.log(POWER_FLOOR);
 
 export class LogMel {
   /** @param {object} settings the `front_end` of model.json. */
@@ -108,6 +108,17 @@ function melFilters(settings, bins) {
     const last = weights.findLastIndex((weight) => weight > 0);
     return { first, weights: weights.slice(first, last + 1) };
   });
+}
+
+/** Give the first rows of the orthonormal DCT-II, which makes cepstra of a log-mel. */
+export function cosines(cepstra, mels) {
+  return Array.from({ length: cepstra }, (_, k) =>
+    Array.from(
+      { length: mels },
+      (_unused, n) =>
+        Math.sqrt((k ? 2 : 1) / mels) * Math.cos((Math.PI / mels) * (n + 0.5) * k),
+    ),
+  );
 }
 
 /** The power spectrum of real frames: the radix-2 transform of Cooley and Tukey (1965). */

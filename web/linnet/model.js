@@ -1,20 +1,25 @@
 /* The model: a folder beside the page, checked before it is used.
 
-       model.json -> is it Linnet's, of this version? -> model.onnx -> sha256 as model.json says -> session
+       model.json -> is it Linnet's, of this version? -> graphs -> sha256 as model.json says -> sessions
 
    What a graph needs beside itself (rate, tokens, time of a step) stands in model.json, because the
    browser's runtime cannot read a graph's metadata. The same checks as linnet.runtime in Python. */
 
+import { CausalStream, checkFeatures } from "./causal.js";
+import { WINDOW_S, Windows } from "./windows.js";
+
 const FORMAT = "linnet";
 const VERSION = 1;
 const GRAPH = "model.onnx";
+const STREAM_GRAPH = "stream.onnx";
 
 /** A model that can be asked for log-probabilities. Runs wherever onnxruntime-web does. */
 export class Model {
-  constructor(session, runtime, description) {
-    this.session = session;
-    this.runtime = runtime;
+  constructor(description, runtime, session, causalSession) {
     this.description = description;
+    this.runtime = runtime;
+    this.session = session;
+    this.causalSession = causalSession;
     this.tokens = description.tokenizer.tokens.length;
   }
 
@@ -27,10 +32,28 @@ export class Model {
    */
   static async load(folder, runtime, read = fetched) {
     const description = described(await read(`${folder}model.json`));
-    const graph = await read(`${folder}${GRAPH}`);
-    await verify(graph, description);
-    const session = await runtime.InferenceSession.create(graph, { executionProviders: ["wasm"] });
-    return new Model(session, runtime, description);
+    const session = async (name) => {
+      const graph = await read(`${folder}${name}`);
+      await verify(graph, name, description);
+      return runtime.InferenceSession.create(graph, { executionProviders: ["wasm"] });
+    };
+    if (!description.stream) return new Model(description, runtime, await session(GRAPH), null);
+    checkFeatures(description);
+    return new Model(description, runtime, await session(GRAPH), await session(STREAM_GRAPH));
+  }
+
+  /** Give the beginning of a stream: samples in, log-probabilities out, by `push` and `flush`. */
+  stream() {
+    const { description, runtime, causalSession } = this;
+    if (causalSession) return new CausalStream(causalSession, runtime, description);
+    const lengths = Object.fromEntries(
+      Object.entries(WINDOW_S).map(([part, seconds]) => [
+        part,
+        Math.round(seconds * description.sample_rate),
+      ]),
+    );
+    const logProbs = (waveform) => this.logProbs(waveform);
+    return new Windows(logProbs, this.tokens, description.subsampling.samples, lengths);
   }
 
   /**
@@ -79,7 +102,7 @@ function described(content) {
 }
 
 /** Refuse a graph that is not the one that model.json means. */
-async function verify(graph, description) {
+async function verify(graph, name, description) {
   if (!globalThis.crypto?.subtle) {
     throw new Error(
       "the browser lets a page check files (and hear the microphone) only at http://localhost " +
@@ -88,10 +111,10 @@ async function verify(graph, description) {
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", graph));
   const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const expected = String(description.files?.[GRAPH]?.sha256);
+  const expected = String(description.files?.[name]?.sha256);
   if (actual !== expected) {
     throw new Error(
-      `${GRAPH} is not the file that was exported: model.json says sha256 ` +
+      `${name} is not the file that was exported: model.json says sha256 ` +
         `${expected.slice(0, 12)}…, it has ${actual.slice(0, 12)}…; copy the folder again`,
     );
   }

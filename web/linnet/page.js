@@ -14,6 +14,8 @@ import { Results } from "./results.js";
 import { Tokenizer } from "./tokenizer.js";
 
 const PIECE_S = 30; // of a recording, between two looks at it
+const FRAME_MS = 50; // between two pictures of the microphone
+const IDLE_SHARE = 4; // for each second that drawing took, so many without
 const MODEL = new URL("../model/", import.meta.url).href;
 
 const named = (id) => document.getElementById(id);
@@ -144,11 +146,16 @@ class Page {
     if (open) named("timing").textContent = "live, from the microphone";
   }
 
-  /** Draw as often as the screen does, as long as the microphone is open. */
+  /** Draw as long as the microphone is open, and leave most of the time to the model. */
   #animate() {
     if (!this.microphone) return;
+    const started = performance.now();
     this.show();
-    requestAnimationFrame(() => this.#animate());
+    const took = performance.now() - started;
+    setTimeout(
+      () => requestAnimationFrame(() => this.#animate()),
+      Math.max(FRAME_MS, took * IDLE_SHARE),
+    );
   }
 
   #play(file) {

@@ -5,8 +5,7 @@
 
    The rule of linnet.runtime.windows in Python: of each window the steps in the middle are read; the
    first window is read from its beginning and the last to its end, so that a recording that fits
-   into one window gives exactly what it gives as a whole. A model that carries a state (stream.onnx)
-   needs no windows: another class with the same `push` and `flush` takes their place. */
+   into one window gives exactly what it gives as a whole. A causal model needs no windows (causal.js). */
 
 /** Seconds of context before, of what is read, and of context after. */
 export const WINDOW_S = { left: 1.5, read: 0.5, right: 0.75 };
