@@ -10,12 +10,15 @@ from benchmarks import machine, showing
 from benchmarks.options import FULL, QUICK, Options
 from linnet.errors import LinnetError
 
-NAMES = ("frontend", "train", "infer", "gru")
+NAMES = ("frontend", "train", "infer", "gru", "spot", "spotting")
+# What runs without being told where recordings and a model are.
+ALONE = tuple(name for name in NAMES if name != "spotting")
 _EPILOG = """examples:
   scripts/bench                       all of them, some minutes
   scripts/bench frontend --quick      one, at its smallest size
   scripts/bench train --recordings data/speech_commands
   scripts/bench infer --model runs/RUN
+  scripts/bench spotting --model DIR --recordings data/speech_commands --sentences data/kaldi
 """
 
 
@@ -23,10 +26,13 @@ def main(arguments: list[str]) -> int:
     """Run the benchmarks that ``arguments`` name; give the exit status."""
     asked = _parsed(arguments)
     options = replace(
-        QUICK if asked.quick else FULL, recordings=asked.recordings, model=asked.model
+        QUICK if asked.quick else FULL,
+        recordings=asked.recordings,
+        sentences=asked.sentences,
+        model=asked.model,
     )
     try:
-        return _run(asked.names or list(NAMES), options, asked.quick, asked.output)
+        return _run(asked.names or list(ALONE), options, asked.quick, asked.output)
     except (LinnetError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, LinnetError) else 1
@@ -43,6 +49,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
     parser.add_argument("--output", type=Path, default=Path("bench/bench.json"), metavar="FILE")
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="train: a folder a word")
+    parser.add_argument("--sentences", type=Path, metavar="DIR", help="spotting: other speech")
     parser.add_argument("--model", type=Path, help="infer: a checkpoint or a run folder")
     asked = parser.parse_args(arguments)
     for name in asked.names:

@@ -16,7 +16,9 @@ class Options:
         steps: training steps in one of them.
         threads: that ``train`` uses; None takes all cores.
         starts: processes that each side of ``infer`` starts for each length.
+        streams: long recordings that ``spotting`` listens to.
         recordings: a folder a word to train on; None makes clips.
+        sentences: a Kaldi data directory, other speech for ``spotting``.
         model: a checkpoint or a run folder for ``infer``; None takes random weights.
     """
 
@@ -27,9 +29,13 @@ class Options:
     steps: int
     threads: int | None
     starts: int
+    streams: int
     recordings: Path | None = None
+    sentences: Path | None = None
     model: Path | None = None
 
 
-FULL = Options(batch=64, turns=21, least_s=0.05, blocks=7, steps=10, threads=None, starts=5)
-QUICK = Options(batch=4, turns=1, least_s=0.0, blocks=1, steps=1, threads=1, starts=1)
+FULL = Options(
+    batch=64, turns=21, least_s=0.05, blocks=7, steps=10, threads=None, starts=5, streams=1000
+)
+QUICK = Options(batch=4, turns=1, least_s=0.0, blocks=1, steps=1, threads=1, starts=1, streams=2)

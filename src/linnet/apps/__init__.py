@@ -20,6 +20,7 @@ VERBS = {
     "train": "train a model from a configuration",
     "evaluate": "judge a checkpoint or an exported model, and write a report",
     "calibrate": "find the thresholds of keywords for a rate of false alarms per hour",
+    "streams": "make long recordings out of clips, with the times of what is said",
     "confusable": "tell how risky a keyword is, before anything is recorded",
     "export": "turn a checkpoint into a folder of ONNX graphs, proven equal to it",
     "transcribe": "write down what is said in recordings, with an exported model",

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from linnet import runtime, sources
+from linnet import audio, runtime, sources
 from linnet.apps import config, corpus, listening
-from linnet.errors import ModelError
+from linnet.errors import ConfigError, ModelError
 from linnet.evaluation import progress
 from linnet.evaluation.spotting import Heard, calibration, posteriors
 from linnet.evaluation.spotting.calibration import Calibration
 from linnet.evaluation.spotting.posteriors import Stored
+from linnet.metrics.spotting import hours_needed
 
 
 def run(settings: DictConfig) -> None:
@@ -31,6 +32,10 @@ def run(settings: DictConfig) -> None:
             f"model={folder} is no exported folder, and thresholds are kept in its model.json; "
             f"make one with: linnet export checkpoint={folder} output=DIR"
         )
+    if not settings.keywords:
+        raise ConfigError("keywords=[WORD,...] is missing; see: linnet calibrate --help")
+    target = float(settings.target)
+    hours_needed(target)
     model = runtime.load(folder)
     keywords = model.keywords([str(word) for word in settings.keywords])
     stored = (
@@ -39,7 +44,7 @@ def run(settings: DictConfig) -> None:
         else _streams(settings, folder, model)
     )
     found = calibration.calibrate(
-        stored.heard, keywords, target=settings.target, lowest=settings.lowest
+        stored.heard, keywords, target=target, lowest=float(settings.lowest)
     )
     calibration.write(folder, found, stored.negatives)
     console = Console()
@@ -52,7 +57,7 @@ def run(settings: DictConfig) -> None:
 
 def _recordings(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored:
     """Give the posteriors of the recordings that ``negatives`` names."""
-    paths = listening.files(Path(settings.negatives))
+    paths = audio.find([Path(settings.negatives)])
     described = {"files": [(path.name, path.stat().st_size) for path in paths]}
 
     def heard() -> Iterator[Heard]:
@@ -81,14 +86,14 @@ def _streams(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored
 
 
 def _stored(
-    folder: Path, audio: dict[str, Any], negatives: str, heard: Callable[[], Iterator[Heard]]
+    folder: Path, described: dict[str, Any], negatives: str, heard: Callable[[], Iterator[Heard]]
 ) -> Stored:
     """Give stored posteriors; computed now, and stored, if they are not there."""
-    key = posteriors.key(folder, audio)
+    key = posteriors.key(folder, described)
     path = posteriors.folder(folder) / f"{key}.npz"
     if path.is_file():
         return posteriors.load(path)
-    stored = Stored(tuple(heard()), negatives, key)
+    stored = Stored(tuple(heard()), negatives, posteriors.model_key(folder), key)
     posteriors.save(stored, folder)
     return stored
 

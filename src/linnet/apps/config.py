@@ -32,6 +32,7 @@ _TASKS = {
     "train": "linnet.apps.training",
     "evaluate": "linnet.apps.evaluating",
     "calibrate": "linnet.apps.calibrating",
+    "streams": "linnet.apps.stringing",
     "export": "linnet.apps.exporting",
 }
 _PASSED_ON = ("hydra.", "hydra/")

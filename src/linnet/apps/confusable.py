@@ -19,6 +19,7 @@ from linnet.evaluation.spotting.confusion import (
     risk,
     suggestions,
 )
+from linnet.metrics.spotting import hours_needed
 from linnet.runtime import load
 from linnet.text import normalise
 
@@ -34,10 +35,11 @@ _EXAMPLES = """examples:
 def main(argv: Sequence[str]) -> int:
     """Judge the keywords that ``argv`` names."""
     options = _parse(argv)
+    hours_needed(options.target)
     path = Path(options.model)
     model = load(path)
     keywords = model.keywords(options.keywords)
-    vocabulary = Vocabulary(_words(options.words), model.tokenizer)
+    vocabulary = Vocabulary(_words(options.words))
     # Streams of several stores would share their names; the longest one says most.
     stored = posteriors.find(path)[:1] if path.is_dir() else []
     heard = stored[0].heard if stored else ()
@@ -61,7 +63,7 @@ def _told(found: Risk, better: Sequence[Risk], target: float) -> str:
     nearest = ", ".join(f"{text} ({distance})" for text, distance in found.nearest)
     lines = [
         f"{keyword.text}: {len(keyword.ids)} tokens",
-        f"  nearest words (tokens that differ): {nearest or 'none'}",
+        f"  nearest words (letters that differ): {nearest or 'none'}",
     ]
     lines += [f"  risk: {reason}" for reason in found.reasons()]
     if found.false_alarms is not None and found.calibration is not None:

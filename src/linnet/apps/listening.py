@@ -15,7 +15,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import audio, data, sources
-from linnet.errors import ConfigError
 from linnet.evaluation.spotting import Heard, Recording, listen
 from linnet.runtime.windows import StepStream
 from linnet.sources.streams import Streams
@@ -46,18 +45,6 @@ def description(settings: DictConfig, source: sources.Source) -> dict[str, Any]:
         "split": settings.split,
         "clips": content,
     }
-
-
-def files(path: Path) -> list[Path]:
-    """Give the recordings that a path means.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    found = list(audio.find([path]))
-    if not found:
-        raise ConfigError(f"negatives={path} holds no recordings; give a file or a folder of some")
-    return found
 
 
 def read(paths: Sequence[Path], sample_rate: int) -> Iterator[Recording]:

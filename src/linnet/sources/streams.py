@@ -20,7 +20,7 @@ from linnet import audio
 from linnet.errors import ConfigError, CorpusError
 from linnet.evaluation.spotting import Recording, Span
 
-Waveform = Float32[np.ndarray, " samples"]
+Waveform = Float32[np.ndarray, " _samples"]
 # Where a clip's speech begins and ends: frames this far below its loudest, yet above its noise.
 _FRAME_S, _RANGE_DB, _ABOVE_FLOOR_DB = 0.01, 30.0, 6.0
 _FADE_S = 0.05  # of a noise recording into itself, where it starts again

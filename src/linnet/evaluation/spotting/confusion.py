@@ -1,12 +1,14 @@
 """How risky a keyword is, before anything is recorded: what is said every day and nearly spells it.
 
-    keyword, word list          --nearest-->      words that hold it with the fewest tokens changed
+    keyword, word list          --nearest-->      words that hold it with the fewest letters changed
     keyword, stored posteriors  --risk-->         false alarms per hour, threshold for a target
     keyword, both               --suggestions-->  longer and rarer ones
 
-The distance is the number of tokens to insert, drop or change (Sellers 1980, "The theory and
+The distance is the number of letters to insert, drop or change (Sellers 1980, "The theory and
 computation of evolutionary distances", section 3): the keyword against any part of a word, as a
-spotter listens for it anywhere. "up" has the distance 0 to "cup", and will fire on it.
+spotter listens for it anywhere. "up" has the distance 0 to "cup", and may fire on it. Letters are
+tokens, but for models in which a keyword has a token of its own; what these confuse only the replay
+tells.
 """
 
 import dataclasses
@@ -22,14 +24,14 @@ from linnet.evaluation.spotting.listening import Heard, alarms, occurrences
 from linnet.keywords import Keyword
 from linnet.metrics import Figure, rate
 from linnet.metrics.matching import match
-from linnet.text import Tokenizer, Words
+from linnet.text import Tokenizer, normalise
 
 _WORDS = "words.txt"
-_NO_TOKEN = -1
-_SHORT = 5  # fewer tokens than these are found by chance in other speech
-_NEAR = 1 / 3  # of the tokens may differ, and it still sounds alike
+_NO_LETTER = -1
+_SHORT = 5  # fewer letters than these are found by chance in other speech
+_NEAR = 1 / 3  # of the letters may differ, and it still sounds alike
 _CALLS = ("hey", "okay")
-_CANDIDATE_TOKENS = 8  # the shortest word that is suggested
+_CANDIDATE_LETTERS = 8  # the shortest word that is suggested
 _REPLAYED = 12  # suggestions that are tried on stored posteriors
 
 
@@ -42,76 +44,67 @@ class Risk:
         nearest: words, or phrases of as many words, with their distance, the nearest first.
         false_alarms: per hour at the threshold; None without stored posteriors.
         calibration: the threshold for the target; None without them.
-        whole_words: each token is a word.
     """
 
     keyword: Keyword
     nearest: tuple[tuple[str, int], ...]
     false_alarms: Figure | None = None
     calibration: Calibration | None = None
-    whole_words: bool = False
 
     @property
     def closeness(self) -> float:
-        """The share of its tokens in which the nearest word differs; 1 if there is no word."""
-        return self.nearest[0][1] / len(self.keyword.ids) if self.nearest else 1.0
+        """The share of its letters in which the nearest word differs; 1 if there is no word."""
+        return self.nearest[0][1] / self.letters if self.nearest else 1.0
+
+    @property
+    def letters(self) -> int:
+        """How long it is."""
+        return len(self.keyword.text.replace(" ", ""))
 
     def reasons(self) -> list[str]:
         """Say in words what is wrong with it; nothing if it looks good."""
-        found, tokens = [], len(self.keyword.ids)
-        if self.whole_words:
-            return ["its tokens are whole words, so nobody knows which others sound like it"]
-        if tokens < _SHORT:
-            found.append(f"short: {tokens} tokens are soon found by chance, take {_SHORT} or more")
+        found, letters = [], self.letters
+        if letters < _SHORT:
+            found.append(
+                f"short: {letters} letters are soon found by chance, take {_SHORT} or more"
+            )
         inside = [text for text, distance in self.nearest if not distance]
         if inside:
-            found.append(f"fires on {', '.join(inside)}, which hold all of its tokens")
+            found.append(f"fires on {', '.join(inside)}, which hold all of its letters")
         elif self.closeness <= _NEAR:
             found.append(
-                f"sounds like {self.nearest[0][0]}: {self.nearest[0][1]} of {tokens} differ"
+                f"sounds like {self.nearest[0][0]}: {self.nearest[0][1]} of {letters} differ"
             )
         return found
 
 
 class Vocabulary:
-    """Words as tokens.
+    """Words as they are spelt.
 
     Args:
-        words: the most frequent first; those that the tokens cannot spell are skipped.
-        tokenizer: of the model.
+        words: the most frequent first.
     """
 
-    def __init__(self, words: Sequence[str], tokenizer: Tokenizer) -> None:
-        self.words: list[str] = []
-        spelt = []
-        for word in dict.fromkeys(words):
-            try:
-                ids = tokenizer.encode(word)
-            except TextError:
-                continue
-            if ids:
-                self.words.append(word)
-                spelt.append(ids)
-        longest = max(map(len, spelt), default=0)
-        self._ids = np.full((len(spelt), longest), _NO_TOKEN, np.int64)
-        for row, ids in zip(self._ids, spelt, strict=True):
-            row[: len(ids)] = ids
-        self._tokenizer = tokenizer
-        self.whole_words = tokenizer.kind == Words.kind
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = [word for word in dict.fromkeys(map(normalise, words)) if word]
+        longest = max(map(len, self.words), default=0)
+        self._letters = np.full((len(self.words), longest), _NO_LETTER, np.int64)
+        for row, word in zip(self._letters, self.words, strict=True):
+            row[: len(word)] = [ord(letter) for letter in word]
 
-    def distances(self, ids: Sequence[int]) -> Int64[np.ndarray, " words"]:
-        """Give the fewest changes that make ``ids`` a part of each word."""
-        rows, longest = self._ids.shape
+    def distances(self, text: str) -> Int64[np.ndarray, " words"]:
+        """Give the fewest changes that make ``text`` a part of each word."""
+        rows, longest = self._letters.shape
         before = np.zeros((rows, longest + 1), np.int64)  # nothing is a part of anything
-        for number, token in enumerate(ids, start=1):
+        for number, letter in enumerate(text, start=1):
             now = np.empty_like(before)
             now[:, 0] = number
             for place in range(longest):
-                changed = before[:, place] + (self._ids[:, place] != token)
+                changed = before[:, place] + (self._letters[:, place] != ord(letter))
                 beyond = np.minimum(before[:, place + 1], now[:, place]) + 1
                 now[:, place + 1] = np.minimum(changed, beyond)
             before = now
-        # What fills a short word up matches no token, so it makes nothing nearer.
+        # What fills a short word up matches no letter, so it makes nothing nearer.
         return before.min(axis=1)
 
     def nearest(self, text: str, most: int) -> tuple[tuple[str, int], ...]:
@@ -129,11 +122,10 @@ class Vocabulary:
 
     def _nearest_words(self, word: str, most: int) -> list[tuple[str, int]]:
         """Give the nearest words, of equally near ones the most frequent; none if all differs."""
-        ids = self._tokenizer.encode(word)
-        distances = self.distances(ids)
+        distances = self.distances(word)
         order = np.argsort(distances, kind="stable")
         near = [(self.words[i], int(distances[i])) for i in order if self.words[i] != word]
-        return [(other, distance) for other, distance in near if distance < len(ids)][:most]
+        return [(other, distance) for other, distance in near if distance < len(word)][:most]
 
 
 def everyday_words() -> list[str]:
@@ -160,9 +152,7 @@ def risk(
         lowest: threshold that the target may take.
         most: words to name.
     """
-    found = Risk(
-        keyword, vocabulary.nearest(keyword.text, most), whole_words=vocabulary.whole_words
-    )
+    found = Risk(keyword, vocabulary.nearest(keyword.text, most))
     if not heard:
         return found
     placed, somewhere = occurrences(heard, keyword.text)
@@ -190,18 +180,18 @@ def suggestions(
     Ordered by the threshold that the target takes on the stored posteriors, where there are some:
     what needs a low one is hardly ever nearly heard. Else by the distance to other words.
     """
+    shortest = max(_CANDIDATE_LETTERS, len(keyword.text) + 1)
     candidates = []
     for text in dict.fromkeys([*(f"{call} {keyword.text}" for call in _CALLS), *vocabulary.words]):
+        if len(text) < shortest or text == keyword.text:
+            continue
         try:
-            ids = tuple(tokenizer.encode(text))
+            made = Keyword(text, tuple(tokenizer.encode(text)), keyword.threshold)
         except TextError:
             continue
-        long_enough = len(ids) >= max(_CANDIDATE_TOKENS, len(keyword.ids) + 1)
-        if long_enough and text != keyword.text:
-            made = Keyword(text, ids, keyword.threshold)
-            candidates.append(Risk(made, vocabulary.nearest(text, 1)))
+        candidates.append(Risk(made, vocabulary.nearest(text, 1)))
     # Distant first; of equally distant ones the short ones, which are easier to say.
-    candidates.sort(key=lambda one: (-min(one.closeness, 0.5), len(one.keyword.ids)))
+    candidates.sort(key=lambda one: (-min(one.closeness, 0.5), one.letters))
     if not heard:
         return candidates[:most]
     tried = [

@@ -31,11 +31,13 @@ class Stored:
     Attributes:
         heard: one a recording.
         negatives: what the audio is, in words.
-        key: names the model and the audio.
+        model: names the graphs.
+        key: names the graphs and the audio.
     """
 
     heard: tuple[Heard, ...]
     negatives: str
+    model: str
     key: str
 
     @property
@@ -81,7 +83,7 @@ def save(stored: Stored, model: Path) -> Path:
     path = folder(model) / f"{stored.key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     index = {
-        "model": model_key(model),
+        "model": stored.model,
         "negatives": stored.negatives,
         "recordings": [
             {
@@ -114,7 +116,8 @@ def load(path: Path) -> Stored:
         InputError: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a damaged file open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             index = json.loads(file["index"].tobytes())
             emission, known_s = file["emission"], file["known_s"]
         heard, first = [], 0
@@ -132,7 +135,7 @@ def load(path: Path) -> Stored:
                 )
             )
             first = steps.stop
-        return Stored(tuple(heard), str(index["negatives"]), path.stem)
+        return Stored(tuple(heard), str(index["negatives"]), str(index["model"]), path.stem)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path}: these stored posteriors are damaged ({error}); delete the file, it is made "
@@ -143,13 +146,8 @@ def load(path: Path) -> Stored:
 def find(model: Path) -> list[Stored]:
     """Read all posteriors that are stored for the graphs of a model folder, the longest first."""
     wanted = model_key(model)
-    found = []
-    for path in sorted(folder(model).glob("*.npz")):
-        with np.load(path, allow_pickle=False) as file:
-            theirs = json.loads(file["index"].tobytes())["model"]
-        if theirs == wanted:
-            found.append(load(path))
-    return sorted(found, key=lambda one: -one.hours)
+    found = [load(path) for path in sorted(folder(model).glob("*.npz"))]
+    return sorted((one for one in found if one.model == wanted), key=lambda one: -one.hours)
 
 
 def _hash(content: Any) -> str:  # noqa: ANN401 - any plain values
