@@ -17,6 +17,7 @@ RATE = 16000
 TEXTS = ["up", "left", "", "turn it up", "happy"]
 SETTINGS = {
     "alone": 0.25,
+    "rising": 0,
     "length_s": [1.0, 4.0],
     "pause_s": [0.0, 2.0],
     "gain_db": [-6.0, 6.0],
@@ -106,6 +107,15 @@ def test_lengths_and_pauses_stay_in_their_ranges(cuts: CutSet) -> None:
     alone = composition(alone=1.0).streams(cuts, seed=0, epoch=0)
     assert all(one.duration_s == one.pieces[0].cut.duration for one in alone)
     assert len(alone) == len(cuts)
+
+
+def test_the_first_epochs_are_single_clips_and_streams_come_step_by_step(cuts: CutSet) -> None:
+    rising = composition(rising=4)
+    alone = []
+    for epoch in range(6):
+        streams = rising.streams(cuts, seed=0, epoch=epoch)
+        alone.append(sum(one.after_s == 0 for one in streams) / len(streams))
+    np.testing.assert_allclose(alone, [1.0, 0.75, 0.5, 0.25, 0.25, 0.25], atol=0.12)
 
 
 def sampler(cuts: CutSet, **changes: int) -> StreamSampler:

@@ -113,6 +113,8 @@ class Composition:
     Args:
         alone: share of the streams that are one clip as it was recorded, as an application hears
             it that cuts speech out before it asks.
+        rising: epochs over which the share of real streams rises, from none in the first: where
+            words begin is learnt faster from single clips.
         length_s: shortest and longest stream that is aimed at; a clip longer than that is alone.
         pause_s: shortest and longest pause before a clip and at the end; long ones are rare, their
             mean lies a quarter of the way.
@@ -127,6 +129,7 @@ class Composition:
         self,
         *,
         alone: float,
+        rising: int,
         length_s: Sequence[float],
         pause_s: Sequence[float],
         gain_db: Sequence[float],
@@ -146,18 +149,19 @@ class Composition:
                 raise ConfigError(f"compose.{name} must be [least, most], got {list(values)}")
         if not (0 <= alone <= 1 and 0 <= cut_off <= 1):
             raise ConfigError(f"compose: alone={alone} and cut_off={cut_off} must be shares")
-        if pause_s[0] < 0 or length_s[0] <= 0 or kept[0] <= 0 or kept[1] >= 1:
+        if rising < 0 or pause_s[0] < 0 or length_s[0] <= 0 or kept[0] <= 0 or kept[1] >= 1:
             raise ConfigError(
-                f"compose: pause_s={list(pause_s)} must be 0 or more, length_s={list(length_s)} "
-                f"more than 0, kept={list(kept)} between 0 and 1"
+                f"compose: rising={rising} and pause_s={list(pause_s)} must be 0 or more, "
+                f"length_s={list(length_s)} more than 0, kept={list(kept)} between 0 and 1"
             )
-        self.alone, self.cut_off = alone, cut_off
+        self.alone, self.rising, self.cut_off = alone, rising, cut_off
         self.length_s, self.pause_s, self.gain_db = length_s, pause_s, gain_db
         self.kept, self.floor_dbfs = kept, floor_dbfs
 
     def streams(self, cuts: CutSet, *, seed: int, epoch: int) -> list[Stream]:
         """Give the streams of an epoch; every clip is in one of them once as a whole."""
         draw = np.random.default_rng([seed, epoch])
+        alone = max(self.alone, 1 - epoch / self.rising) if self.rising else self.alone
         every = list(cuts)
         words = [cut for cut in every if len(_text(cut).split()) == 1]
         parts = [cut for cut in words if draw.random() < self.cut_off]
@@ -165,7 +169,7 @@ class Composition:
         queue = [pool[i] for i in draw.permutation(len(pool))]
         streams: list[Stream] = []
         while queue:
-            if draw.random() < self.alone:
+            if draw.random() < alone:
                 chosen, pauses = [queue.pop()], False
             else:
                 chosen, pauses = self._chosen(queue, draw), True

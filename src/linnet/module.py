@@ -229,12 +229,14 @@ class Training(lightning.LightningModule):
         """Give the optimizer and its one-cycle schedule over all steps of the run."""
         optimizer = self._optimizer(self.recogniser.network.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
+        # Epochs differ by a batch or so; the schedule must not end before they do.
+        most = steps + 2 * int(self.trainer.max_epochs or 1) + 1
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
-            # Epochs differ by a batch or so; the schedule must not end before they do.
-            total_steps=steps + 2 * int(self.trainer.max_epochs or 1) + 1,
-            pct_start=self._warmup,
+            total_steps=most,
+            # A rise of less than two steps would divide by zero.
+            pct_start=max(self._warmup, 2 / most),
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

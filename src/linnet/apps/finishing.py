@@ -28,23 +28,28 @@ def finish(checkpoint: Path, output: Path, *, keywords: Sequence[str], target: f
     Raises:
         LinnetError: one of the verbs failed; it has said why.
     """
-    named = [f"checkpoint={config.literal(str(checkpoint))}"]
-    _linnet("export", *named, f"output={config.literal(str(output))}")
+    exporting = [f"checkpoint={checkpoint}", f"output={output}"]
+    # What a spotter writes of other speech may be too unsure for 8-bit weights to leave unchanged.
+    if not _worked("export", exporting):
+        sys.stderr.write("once more, without the graphs whose weights are int8\n")
+        _work("export", [*exporting, "int8=false"])
     listed = config.literal(list(keywords))
-    model = f"model={config.literal(str(output))}"
-    _linnet("calibrate", model, f"keywords={listed}", f"target={target}")
+    _work("calibrate", [f"model={output}", f"keywords={listed}", f"target={target}"])
     sys.stderr.write(_next(output, keywords, target))
 
 
-def _linnet(verb: str, *arguments: str) -> None:
+def _work(verb: str, arguments: Sequence[str]) -> None:
+    if not _worked(verb, arguments):
+        raise LinnetError(
+            f"the checkpoint is complete, but linnet {verb} failed; put right what it said and "
+            f"call it again: {shlex.join(['linnet', verb, *arguments])}"
+        )
+
+
+def _worked(verb: str, arguments: Sequence[str]) -> bool:
     command = [sys.executable, "-m", "linnet", verb, *arguments]
     # Their results are progress here: this command's own result is the checkpoint.
-    ended = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)  # noqa: S603
-    if ended.returncode:
-        raise LinnetError(
-            f"the checkpoint is complete, but linnet {verb} failed with status {ended.returncode}; "
-            f"put right what it said and call it again: linnet {verb} {shlex.join(arguments)}"
-        )
+    return not subprocess.run(command, stdout=sys.stderr.fileno(), check=False).returncode  # noqa: S603
 
 
 def _next(output: Path, keywords: Sequence[str], target: float) -> str:
