@@ -91,7 +91,10 @@ class Synthetic(Source):
                 f"clips_per_word needs {', '.join(SPLITS)}, got {dict(clips_per_word)}"
             )
         if not words or any(not normalise(word) for word in words):
-            raise ConfigError(f"words must be words, got {list(words)}")
+            raise ConfigError(
+                f"words must be words, got {list(words)}; those of experiment=wakeword are given "
+                "with keywords='[\"hey linnet\"]'"
+            )
         self.root = Path(root)
         self.settings = _Settings(
             words=tuple(words),
