@@ -85,7 +85,7 @@ export class Picture {
       context.fillRect(from, 0, Math.max(to - from, 2), axisTop);
       context.globalAlpha = 1;
       context.fillStyle = colours.ink;
-      area.label(tokenizer.shown(id), (from + to) / 2, 14);
+      if (!tokenizer.isSpace(id)) area.label(tokenizer.shown(id), (from + to) / 2, 14);
     }
     const samplesPerPixel = ((view.toS - view.fromS) * sampleRate) / width;
     const loudest = peak(waveform.slice(view.fromS * sampleRate)) || 1;

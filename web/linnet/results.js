@@ -61,7 +61,7 @@ export class Results {
     const gap = tokenizer.kind === "words" ? " " : "";
     const tokens = hearing.allSpoken.slice(-SHOWN_TOKENS);
     const pieces = tokens.flatMap(({ id, confidence }, i) => {
-      const symbol = tokenizer.tokens[id].replaceAll("\u2581", " ");
+      const symbol = tokenizer.isSpace(id) ? " " : tokenizer.tokens[id];
       const piece = element("span", { textContent: symbol });
       if (confidence < UNSURE) piece.className = "unsure";
       piece.title = `confidence ${confidence.toFixed(2)}`;

@@ -57,6 +57,11 @@ export class Tokenizer {
     return symbols.join("").replaceAll(SPACE, " ").trim();
   }
 
+  /** Tell whether a token is what separates words. */
+  isSpace(id) {
+    return this.tokens[id] === SPACE;
+  }
+
   /** Give a token as it is shown beside a picture. */
   shown(id) {
     return visible(this.tokens[id]);
