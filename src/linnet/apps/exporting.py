@@ -3,8 +3,11 @@
 checkpoint, real clips -> graphs -> parity gate -> model.onnx, model.int8.onnx, ..., model.json
 """
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -12,7 +15,10 @@ from omegaconf import DictConfig
 
 from linnet import export, module
 from linnet.apps import config, corpus
+from linnet.errors import ConfigError
 from linnet.evaluation import Utterance
+
+_REPORT = "report.json"
 
 
 def run(settings: DictConfig) -> None:
@@ -35,10 +41,30 @@ def run(settings: DictConfig) -> None:
             int8=settings.int8,
             transducer=settings.transducer,
             commands=list(settings.commands),
+            report=_report(settings, record),
         ),
         longest_s=settings.longest_s,
     )
     sys.stdout.write(f"{output}\n")
+
+
+def _report(settings: DictConfig, record: dict[str, Any]) -> Mapping[str, Any] | None:
+    """Give the report named, or that of the checkpoint's run if it is about this checkpoint."""
+    named = settings.report
+    run = Path(settings.checkpoint).resolve().parent.parent
+    path = Path(named) if named is not None else run / "report" / _REPORT
+    path = path / _REPORT if path.is_dir() else path
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if named is None:
+            return None
+        raise ConfigError(
+            f"report={path} cannot be read ({error}); give a report.json of linnet evaluate"
+        ) from error
+    if named is None and not export.matching(report, record):
+        return None
+    return export.check_report(report, record, path)
 
 
 def _recordings(settings: DictConfig) -> list[Utterance]:

@@ -7,6 +7,7 @@ checkpoint on real recordings and hard shapes (``parity``); a folder that fails 
 (``folder``).
 """
 
+from linnet.export.card import check_report, matching
 from linnet.export.folder import Contents, export
 
-__all__ = ["Contents", "export"]
+__all__ = ["Contents", "check_report", "export", "matching"]

@@ -19,8 +19,9 @@ from jaxtyping import Float32
 
 from linnet.errors import LinnetError
 from linnet.evaluation import Utterance
-from linnet.export import dressing, grammar, int8, parity, place, reading, transducer
+from linnet.export import card, dressing, grammar, int8, parity, place, reading, transducer
 from linnet.export.describing import build, check_parts, describe, metadata_of
+from linnet.export.hosts import hosts
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import DESCRIPTION
@@ -41,11 +42,13 @@ class Contents:
         int8: the same graphs with weights stored as int8.
         transducer: the model in the dress of a transducer, in a folder of its own.
         commands: what ``HL.fst`` lets a host hear; none, no such file.
+        report: the content of a ``report.json`` about this model, for the model card.
     """
 
     int8: bool = True
     transducer: bool = False
     commands: Sequence[str] = ()
+    report: Mapping[str, Any] | None = None
 
 
 def export(
@@ -109,8 +112,13 @@ def export(
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
         _write_lists(folder, tokenizer, spelt, contents)
+        found["sherpa_onnx"] = hosts(described)
         (folder / PARITY).write_text(_json(found), encoding="utf-8")
         files = {name: place.identity(path) for name, path in place.files_of(folder).items()}
+        sizes = {name: path.stat().st_size for name, path in place.files_of(folder).items()}
+        factors = card.real_time_factors(graphs)
+        text = card.card(described, found, sizes, factors, contents.report, output.name)
+        (folder / place.CARD).write_text(text, encoding="utf-8")
         content = _json({**described, "files": files})
         (folder / DESCRIPTION).write_text(content, encoding="utf-8")
     say(f"exported: {output}")
