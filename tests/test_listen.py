@@ -195,8 +195,17 @@ def test_the_display_shows_level_scores_and_detections() -> None:
         assert part in text
     full = [line.count("\N{FULL BLOCK}") for line in text.splitlines() if "\N{FULL BLOCK}" in line]
     assert full == [27, 22]  # of 30: -6 of -60 dB, 0.75
-    with display.live(shown):
-        shown.update(-60.0, {"left": 0.1}, [])
+
+
+def test_lines_go_into_a_pipe_also_while_the_display_is_live(
+    folder: Path, recording: Path, typed: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with display.live(display.Display([Keyword("left", (1,), 0.4)], "talk.wav", "q: quit")):
+        assert run("listen", folder, "--from", recording, typed=typed) == 0
+    captured = capfd.readouterr()
+    assert len(captured.out.splitlines()) > 5
+    assert all(line.startswith(f"{recording}\t") for line in captured.out.splitlines())
+    assert "listening to talk.wav" in captured.err
 
 
 def sounddevice_with(rate: int | None = None) -> ModuleType:

@@ -86,7 +86,13 @@ def live(display: Display) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise MissingExtraError("rich", "mic") from error
     console = Console(stderr=True)
-    with Live(console=console, get_renderable=display.picture, refresh_per_second=10):
+    # Lines on the same terminal go above the picture; lines into a pipe must go into the pipe.
+    with Live(
+        console=console,
+        get_renderable=display.picture,
+        refresh_per_second=10,
+        redirect_stdout=sys.stdout.isatty(),
+    ):
         yield
 
 
