@@ -162,7 +162,7 @@ def _run(folder: Path) -> Run:
         else:
             monitor = settings["checkpoints"]["monitor"]
             best = float(result["best"])
-            accuracy = best if monitor.endswith("accuracy") else 1 - best
+            accuracy = best if monitor.endswith("accuracy") else max(0.0, 1 - best)
             measured_on = f"{monitor.replace('/', ' ')}, best epoch"
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise InputError(
@@ -193,6 +193,8 @@ def _groups(found: Sequence[Run]) -> dict[str, list[Run]]:
     groups: dict[str, list[Run]] = {}
     for run in found:
         parts = [f"{key.rpartition('.')[2]}={run.settings.get(key)}" for key in differing]
+        if len(differing) == 1:
+            parts = [str(run.settings.get(differing[0]))]
         groups.setdefault(", ".join(parts) or run.folder.name, []).append(run)
     return groups
 
@@ -202,7 +204,7 @@ def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float
     model, _ = module.load(own[0].folder / "checkpoints" / "best.ckpt")
     megabytes, inference_ms = _inference(model)
     accuracies = [run.accuracy for run in own]
-    low, high = _interval(accuracies)
+    low, high = interval(accuracies)
     # The time is measured in float32, the gradient followed in float64.
     torch.manual_seed(0)
     fresh = streaming.network(model.network.settings)
@@ -225,7 +227,7 @@ def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float
     return row, (before, after), step_s
 
 
-def _interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Give Student's interval of the mean; none of a single value."""
     from scipy import stats
 
