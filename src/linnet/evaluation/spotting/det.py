@@ -14,6 +14,7 @@ from linnet.metrics.matching import Trials
 from linnet.metrics.spotting import curve
 from linnet.plots import Theme
 
+_DASHES = ("-", "--", "-.", ":")
 _MANY = 8  # from so many curves on the legend stands beside the picture in small letters
 
 
@@ -40,7 +41,8 @@ def draw(
         axes = figure.add_subplot()
         for number, (name, trials) in enumerate(shown.items()):
             colour = plots.LINES[number % len(plots.LINES)]
-            line = "-" if number < len(plots.LINES) else "--"
+            # Forms of one model nearly cover each other: dashes let the lower ones be seen.
+            line = _DASHES[number] if len(shown) <= len(_DASHES) else "-"
             axes.plot(*_points(trials), line, color=colour, linewidth=1.8, label=name)
             if name in marks:
                 place = _place(trials, trials.false_alarms(marks[name]), trials.misses(marks[name]))

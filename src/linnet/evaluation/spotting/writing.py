@@ -28,6 +28,13 @@ TITLES = {
     "delay_median_s": "Delay after the end of the keyword, median",
     "delay_p95_s": "Delay after the end of the keyword, 95 % are sooner",
 }
+# The same over the columns of keywords, where there is less room.
+_SHORT_TITLES = {
+    "frr": "missed",
+    "false_alarms_per_hour": "false alarms/h",
+    "delay_median_s": "delay, median",
+    "delay_p95_s": "delay, 95 %",
+}
 _SHARES = ("frr",)  # names that begin so are shares, shown in percent
 
 
@@ -38,6 +45,12 @@ def title(name: str) -> str:
     return TITLES[name]
 
 
+def _short_title(name: str) -> str:
+    if name.startswith("frr_at_"):
+        return f"missed at {name.removeprefix('frr_at_')}/h"
+    return _SHORT_TITLES[name]
+
+
 def shown(name: str, value: Value) -> tuple[str, str]:
     """Give a figure and its interval as text; a bound says that it is one."""
     if name.startswith(_SHARES):
@@ -46,7 +59,7 @@ def shown(name: str, value: Value) -> tuple[str, str]:
         unit = " s" if name.endswith("_s") else ""
         texts = [f"{one:.2f}{unit}" for one in (value.value, value.low, value.high)]
     if value.bound:
-        return f"at least {texts[0]}", "the hours bear no claim"
+        return f"at least {texts[0]}", "too few hours"
     return texts[0], f"{texts[1]} to {texts[2]}"
 
 
@@ -70,7 +83,7 @@ def _content(report: SpottingReport) -> dict[str, Any]:
             (title(name), [_cell(form.figures, name) for form in report.forms])
             for name in first.figures
         ],
-        "columns": [title(name) for name in _by_keyword(first)],
+        "columns": [_short_title(name) for name in _by_keyword(first)],
         "keywords": [
             (
                 each.text,
