@@ -22,7 +22,7 @@ from linnet.export.int8 import float_name, is_int8
 from linnet.runtime import CUT_KEY, FEATURES_GRAPH, STREAM_GRAPH, WAVEFORM_GRAPH, session
 
 _TIMED_S = 10
-_CALLS = 6
+_CALLS = 4
 _WHAT = {
     WAVEFORM_GRAPH: "waveform in, log-probabilities out",
     FEATURES_GRAPH: "log-mel in, log-probabilities out; batches of ragged length",
