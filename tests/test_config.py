@@ -70,7 +70,7 @@ def test_what_is_right_passes(override: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+model.colour=red", "model.colour: linnet.model.Network has no such setting"),
+        ("+model.colour=red", "model.colour: linnet.normalised.NormalisedNetwork has no such setting"),
         ("data.words=[1]", "data.words"),
         ("trainer.max_epochs=null", ""),
     ],

@@ -32,6 +32,15 @@ CELLS: dict[str, Callable[..., Any]] = {
 }
 
 
+class Layers(nn.ModuleList):
+    """Single recurrent layers, with what others ask torch's stacks for."""
+
+    def __init__(self, made: list[nn.Module], hidden: int, bidirectional: bool) -> None:
+        super().__init__(made)
+        self.input_size = int(made[0].input_size)  # type: ignore[arg-type]
+        self.hidden_size, self.num_layers, self.bidirectional = hidden, len(made), bidirectional
+
+
 class Network(nn.Module):
     """Stacked (bidirectional) recurrent layers with a linear CTC head.
 
@@ -96,6 +105,10 @@ class Network(nn.Module):
     def weights(self) -> int:
         """How many numbers training adjusts."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def plain(self) -> "Network":
+        """Give the network that computes the same in use, without what only training needs."""
+        return self
 
     def forward(
         self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]

@@ -115,7 +115,7 @@ def recogniser(description: dict[str, Any]) -> Recogniser:
 
 
 def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
-    """Load the recogniser of a checkpoint, and the record of its training.
+    """Load the recogniser of a checkpoint, ready for use, and the record of its training.
 
     Raises:
         ModelError: the file is missing, damaged, no checkpoint of Linnet, of another format, or
@@ -152,7 +152,9 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: its weights and its description differ ({reason})") from error
-    return model.eval(), description["record"]
+    model.eval()
+    model.network = model.network.plain()
+    return model, description["record"]
 
 
 class CheckpointFile(TorchCheckpointIO):

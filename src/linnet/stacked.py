@@ -12,18 +12,9 @@ from torch import Tensor, nn
 
 from linnet import cells, gates
 from linnet import kernel as kernels
-from linnet.model import CELLS, Network
+from linnet.model import CELLS, Layers, Network
 
 DIRECTIONS = ("concatenated", "summed")
-
-
-class Layers(nn.ModuleList):
-    """Single recurrent layers, with what others ask torch's stacks for."""
-
-    def __init__(self, made: list[nn.Module], hidden: int, bidirectional: bool) -> None:
-        super().__init__(made)
-        self.input_size = int(made[0].input_size)  # type: ignore[arg-type]
-        self.hidden_size, self.num_layers, self.bidirectional = hidden, len(made), bidirectional
 
 
 class StackedNetwork(Network):

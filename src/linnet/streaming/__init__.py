@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from linnet.model import Network
+from linnet.normalised import NormalisedNetwork
 from linnet.stacked import StackedNetwork
 from linnet.streaming.chunked import ChunkedNetwork
 from linnet.streaming.lookahead import LookaheadNetwork
@@ -35,6 +36,7 @@ __all__ = [
 
 KINDS: dict[str, type[Network]] = {
     "whole": Network,
+    "normalised": NormalisedNetwork,
     "stacked": StackedNetwork,
     "lookahead": LookaheadNetwork,
     "chunked": ChunkedNetwork,
