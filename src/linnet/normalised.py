@@ -9,6 +9,7 @@ absorbed by the input weights: ``plain`` gives the same function as a ``Network`
 of it reaches a device.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from linnet import kernel as kernels
 from linnet.model import Layers, Network
 
-_TORCH_CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+_TORCH_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class NormalisedNetwork(Network):
