@@ -24,6 +24,7 @@ SETTINGS = {
     "cut_off": 0.0,
     "kept": [0.3, 0.6],
     "floor_dbfs": [-200.0, -200.0],
+    "margin_s": 0.1,
 }
 
 
@@ -64,7 +65,7 @@ def test_every_clip_is_in_one_stream_of_an_epoch_once(cuts: CutSet) -> None:
 def test_a_stream_is_its_clips_and_its_pauses_one_behind_the_other() -> None:
     pieces = (Piece(cut(3), "turn it up", 0.25, 0.0), Piece(cut(2), "", 0.5, 20 * np.log10(2)))
     stream = Stream("s", (*pieces, Piece(cut(1), "left", 0.0, 0.0)), 0.125, -200.0, 0)
-    joined = stream.waveform(load, RATE)
+    joined, spans = stream.made(load, RATE)
     expected = [
         np.zeros(4000),
         load(cut(3)),
@@ -75,19 +76,28 @@ def test_a_stream_is_its_clips_and_its_pauses_one_behind_the_other() -> None:
     ]
     np.testing.assert_allclose(joined, np.concatenate(expected), atol=1e-6)
     assert stream.text == "turn it up left"
+    starts = np.cumsum([0, 4000, len(load(cut(3))), 8000, len(load(cut(2))), len(load(cut(1)))])
+    for (first, end), begin, stop, number in zip(
+        spans, starts[[1, 4]], starts[[2, 5]], (3, 1), strict=True
+    ):
+        assert begin <= first < end <= stop
+        energy = np.square(joined[begin:stop], dtype=np.float64)
+        assert energy[: first - begin].sum() <= 0.02 * energy.sum(), number
+        assert energy[end - begin :].sum() <= 0.021 * energy.sum(), number
+        assert energy[first - begin : end - begin].sum() >= 0.959 * energy.sum(), number
     assert stream.duration_s == pytest.approx(len(joined) / RATE)
 
 
 def test_the_hiss_has_its_level_and_is_the_same_each_time() -> None:
     stream = Stream("s", (Piece(cut(0), "up", 4.0, -300.0),), 0.0, -40.0, 7)
-    first, second = stream.waveform(load, RATE), stream.waveform(load, RATE)
+    first, second = (stream.made(load, RATE)[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert 20 * np.log10(np.sqrt(np.mean(np.square(first)))) == pytest.approx(-40.0, abs=0.2)
 
 
 @pytest.mark.parametrize("part", [(0.0, 0.4), (0.6, 1.0)])
 def test_a_word_cut_off_keeps_its_share_of_the_energy(part: tuple[float, float]) -> None:
-    heard = Stream("s", (Piece(cut(4), "", 0.0, 0.0, part),), 0.0, -400.0, 0).waveform(load, RATE)
+    heard = Stream("s", (Piece(cut(4), "", 0.0, 0.0, part),), 0.0, -400.0, 0).made(load, RATE)[0]
     whole = load(cut(4))
     share = np.square(heard, dtype=np.float64).sum() / np.square(whole, dtype=np.float64).sum()
     assert share == pytest.approx(0.4, abs=0.001)
@@ -150,13 +160,13 @@ def test_a_batch_of_streams_stays_within_its_seconds(cuts: CutSet) -> None:
 
 def test_a_batch_holds_what_its_streams_say(cuts: CutSet) -> None:
     tokens = Characters("adefhilnprtuy")
-    utterances = data.Utterances(cuts, tokens.encode, memory_mb=100.0)
+    utterances = data.Utterances(cuts, tokens.encode, memory_mb=100.0, margin_s=0.1)
     utterances._waveforms = {one.id: load(one) for one in cuts}
     chosen = next(iter(sampler(cuts)))
     batch = utterances[chosen]
     for row, stream in enumerate(chosen):
         count = int(batch.samples[row])
-        np.testing.assert_array_equal(batch.waveform[row, :count], stream.waveform(load, RATE))
+        np.testing.assert_array_equal(batch.waveform[row, :count], stream.made(load, RATE)[0])
         assert tokens.decode(batch.ids[row, : int(batch.tokens[row])].tolist()) == stream.text
 
 

@@ -74,7 +74,7 @@ def test_the_seed_and_the_epoch_decide_the_order(cuts: CutSet) -> None:
 
 def test_a_batch_is_what_its_files_hold(cuts: CutSet) -> None:
     chosen = CutSet.from_cuts([cuts["03"], cuts["30"]])
-    batch = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0)[chosen]
+    batch = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0, margin_s=None)[chosen]
     for row, cut in enumerate(chosen):
         samples, _ = soundfile.read(cut.recording.sources[0].source, dtype="float32")
         count = int(batch.samples[row])
@@ -92,8 +92,8 @@ def test_a_part_of_a_recording_is_read_from_its_place(cuts: CutSet) -> None:
 
 
 def test_waveforms_stay_in_memory_if_they_fit(cuts: CutSet) -> None:
-    roomy = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0)
-    tight = data.Utterances(cuts, TOKENS.encode, memory_mb=0.1)
+    roomy = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0, margin_s=None)
+    tight = data.Utterances(cuts, TOKENS.encode, memory_mb=0.1, margin_s=None)
     assert roomy.load(cuts["05"]) is roomy.load(cuts["05"])
     assert tight.load(cuts["05"]) is not tight.load(cuts["05"])
 
@@ -129,7 +129,7 @@ def test_statistics_equal_those_of_all_frames_together(cuts: CutSet) -> None:
         "train", ["model.stack=1", "frontend.normalisation=training"]
     ).frontend
     front_end = FrontEnd(**{k: v for k, v in settings.items() if k != "_target_"})
-    utterances = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0)
+    utterances = data.Utterances(cuts, TOKENS.encode, memory_mb=100.0, margin_s=None)
     mean, deviation = data.statistics(front_end, [utterances[b] for b in sampler(cuts)])
     rows = []
     for cut in cuts:

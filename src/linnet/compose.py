@@ -3,9 +3,11 @@
     cuts -> shuffled -> strung together with pauses, some cut off -> batches of like length
 
 A network that hears one clip at a time learns that a clip begins with a word and ends with it. In
-a stream it must find the words itself. What an epoch holds is planned at once from the seed and
-the epoch's number, without a sample being read, so that a resumed run and several reading
-processes give what one uninterrupted process gives.
+a stream it must find the words itself. A bidirectional one may still tell all of them at the end of
+the stream, since it knows where that is; so a stream also says where each clip speaks.
+
+What an epoch holds is planned at once from the seed and the epoch's number, without a sample being
+read, so that a resumed run and several reading processes give what one uninterrupted process gives.
 
 lhotse can join cuts (``CutSet.mix``, ``append``, ``pad``), but its joined cuts read every file
 again and want one sample rate; here the pieces come from waveforms that are kept in memory.
@@ -23,6 +25,8 @@ from torch.utils.data import Sampler
 from linnet.errors import ConfigError
 
 _WHOLE = (0.0, 1.0)
+# Speech lies between these shares of a clip's energy; what rustles before and after does not count.
+_SPEECH = (0.02, 0.98)
 
 
 @dataclass(frozen=True)
@@ -72,24 +76,31 @@ class Stream:
         """What is said in it."""
         return " ".join(piece.text for piece in self.pieces if piece.text)
 
-    def waveform(
+    def made(
         self, load: Callable[[Cut], Float32[np.ndarray, " _samples"]], sample_rate: int
-    ) -> Float32[np.ndarray, " samples"]:
-        """Give its samples.
+    ) -> tuple[Float32[np.ndarray, " samples"], list[tuple[int, int]]]:
+        """Give its samples, and from which to which each piece with a text speaks.
 
         Args:
             load: gives the samples of a cut.
             sample_rate: of these samples, in Hz.
         """
         parts: list[Float32[np.ndarray, " _samples"]] = []
+        spans = []
+        position = 0
         for piece in self.pieces:
             parts.append(_silence(piece.pause_s, sample_rate))
+            position += len(parts[-1])
             heard = _part(load(piece.cut), piece.part)
+            if piece.text:
+                first, end = _between(heard, _SPEECH)
+                spans.append((position + first, position + end))
             parts.append(heard * np.float32(10 ** (piece.gain_db / 20)))
+            position += len(heard)
         parts.append(_silence(self.after_s, sample_rate))
         joined = np.concatenate(parts)
         hiss = np.random.default_rng(self.seed).standard_normal(len(joined), np.float32)
-        return joined + hiss * np.float32(10 ** (self.floor_dbfs / 20))
+        return joined + hiss * np.float32(10 ** (self.floor_dbfs / 20)), spans
 
 
 def _silence(duration_s: float, sample_rate: int) -> Float32[np.ndarray, " samples"]:
@@ -102,9 +113,17 @@ def _part(
     """Give what lies between two shares of the energy, from the first sample or to the last."""
     if part == _WHOLE:
         return waveform
+    begin, end = _between(waveform, part)
+    return waveform[begin if part[0] > 0 else 0 : end if part[1] < 1 else len(waveform)]
+
+
+def _between(
+    waveform: Float32[np.ndarray, " _samples"], shares: tuple[float, float]
+) -> tuple[int, int]:
+    """Give the samples from which to which two shares of the energy come."""
     energy = np.cumsum(np.square(waveform, dtype=np.float64))
-    begin, end = np.searchsorted(energy, np.multiply(part, energy[-1]))
-    return waveform[begin if part[0] > 0 else 0 : end + 1 if part[1] < 1 else len(waveform)]
+    begin, last = np.searchsorted(energy, np.multiply(shares, energy[-1]))
+    return int(begin), min(int(last) + 1, len(waveform))
 
 
 class Composition:
@@ -123,6 +142,8 @@ class Composition:
             heard somewhere else in the epoch, with nothing for its text.
         kept: smallest and largest share of its energy that such a part holds.
         floor_dbfs: softest and loudest level of the hiss over a stream, in dB below full scale.
+        margin_s: how far outside the speech of a clip its tokens may be told; None lets them be
+            told anywhere in the stream.
     """
 
     def __init__(
@@ -136,6 +157,7 @@ class Composition:
         cut_off: float,
         kept: Sequence[float],
         floor_dbfs: Sequence[float],
+        margin_s: float | None,
     ) -> None:
         ranges = {
             "length_s": length_s,
@@ -157,6 +179,7 @@ class Composition:
         self.alone, self.rising, self.cut_off = alone, rising, cut_off
         self.length_s, self.pause_s, self.gain_db = length_s, pause_s, gain_db
         self.kept, self.floor_dbfs = kept, floor_dbfs
+        self.margin_s = margin_s
 
     def streams(self, cuts: CutSet, *, seed: int, epoch: int) -> list[Stream]:
         """Give the streams of an epoch; every clip is in one of them once as a whole."""

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from linnet import audio
+from linnet.aligned import Pieces
 from linnet.compose import Composition, Stream, StreamSampler
 from linnet.errors import CorpusError
 from linnet.frontend import FrontEnd
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
     tokens: Int[Tensor, " batch"]
     texts: list[str]
     names: list[str]
+    pieces: Pieces | None = None  # of streams, where they speak
 
 
 def waveform_of(cut: Cut) -> Float32[np.ndarray, " samples"]:
@@ -69,13 +71,21 @@ class Utterances(Dataset[Batch]):
         cuts: all that may be asked for.
         encode: text to token ids.
         memory_mb: waveforms are kept in memory if all of them fit into this.
+        margin_s: how far outside the speech of a piece of a stream its tokens may be told; None if
+            that does not matter.
     """
 
     def __init__(
-        self, cuts: CutSet, encode: Callable[[str], list[int]], *, memory_mb: float
+        self,
+        cuts: CutSet,
+        encode: Callable[[str], list[int]],
+        *,
+        memory_mb: float,
+        margin_s: float | None,
     ) -> None:
         seconds = sum(cut.duration for cut in cuts)
         self.encode = encode
+        self.margin_s = margin_s
         self.kept = seconds * audio.SAMPLE_RATE * _BYTES <= memory_mb * _MEGABYTE
         self._waveforms: dict[str, Float32[np.ndarray, " samples"]] = {}
 
@@ -91,7 +101,8 @@ class Utterances(Dataset[Batch]):
     def __getitem__(self, examples: CutSet | list[Stream]) -> Batch:
         """Give the batch of these cuts or streams."""
         texts = [one.text if isinstance(one, Stream) else text_of(one) for one in examples]
-        waveforms = [torch.from_numpy(self._waveform(one)) for one in examples]
+        made = [self._made(one) for one in examples]
+        waveforms = [torch.from_numpy(waveform) for waveform, _ in made]
         ids = [torch.tensor(self.encode(text), dtype=torch.long) for text in texts]
         return Batch(
             waveform=torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True),
@@ -100,12 +111,37 @@ class Utterances(Dataset[Batch]):
             tokens=torch.tensor([len(one) for one in ids]),
             texts=texts,
             names=[one.id for one in examples],
+            pieces=self._pieces(examples, [spans for _, spans in made]),
         )
 
-    def _waveform(self, example: Cut | Stream) -> Float32[np.ndarray, " samples"]:
+    def _made(
+        self, example: Cut | Stream
+    ) -> tuple[Float32[np.ndarray, " samples"], list[tuple[int, int]]]:
         if isinstance(example, Stream):
-            return example.waveform(self.load, audio.SAMPLE_RATE)
-        return self.load(example)
+            return example.made(self.load, audio.SAMPLE_RATE)
+        return self.load(example), []
+
+    def _pieces(
+        self, examples: CutSet | list[Stream], spans: list[list[tuple[int, int]]]
+    ) -> Pieces | None:
+        """Give where the pieces of streams may be told; None if anywhere, or if nobody speaks."""
+        if self.margin_s is None:
+            return None
+        margin = round(self.margin_s * audio.SAMPLE_RATE)
+        found = []
+        for row, example in enumerate(examples):
+            if not isinstance(example, Stream):
+                return None
+            said, before = "", 0
+            spoken = [piece.text for piece in example.pieces if piece.text]
+            for text, (first, end) in zip(spoken, spans[row], strict=True):
+                said = f"{said} {text}"
+                tokens = len(self.encode(said))
+                found.append((row, first - margin, end + margin, tokens - before))
+                before = tokens
+        if not found:
+            return None
+        return Pieces(*(torch.tensor(column) for column in zip(*found, strict=True)))
 
 
 class EpochSampler(Sampler[CutSet]):
@@ -191,8 +227,10 @@ class Corpus(lightning.LightningDataModule):
         self._train, self._valid = train, valid
         self._compose = compose
         self._utterances = {
-            "train": Utterances(train, encode, memory_mb=memory_mb),
-            "valid": Utterances(valid, encode, memory_mb=memory_mb),
+            "train": Utterances(
+                train, encode, memory_mb=memory_mb, margin_s=compose.margin_s if compose else None
+            ),
+            "valid": Utterances(valid, encode, memory_mb=memory_mb, margin_s=None),
         }
         self._limits = (batch_s, batch_cuts, buckets)
         self._workers = workers

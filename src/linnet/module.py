@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from linnet import decode, metrics
+from linnet.aligned import aligned_loss
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch
 from linnet.distill import Distillation
@@ -257,7 +258,7 @@ class Training(lightning.LightningModule):
         log_mel = self.spec_augment(log_mel, frames)
         features, steps = model.front_end.from_log_mel(log_mel, frames)
         log_probs = model.network(features, steps)
-        loss = self._loss(log_probs, steps, batch)
+        loss = self._stream_loss(log_probs, steps, samples, batch)
         if self._distillation is not None:
             heard = (waveform, samples)
             loss = self._distillation(loss, log_probs, steps, batch.tokens, heard)
@@ -283,6 +284,28 @@ class Training(lightning.LightningModule):
         self.log("valid/wer", words.errors / max(words.reference, 1), prog_bar=True)
         self.log("valid/cer", characters.errors / max(characters.reference, 1))
         self.log("valid/accuracy", right / len(references), prog_bar=True)
+
+    def _stream_loss(
+        self,
+        log_probs: Float[Tensor, "batch steps tokens"],
+        steps: Int[Tensor, " batch"],
+        samples: Int[Tensor, " batch"],
+        batch: Batch,
+    ) -> Float[Tensor, ""]:
+        """Give the loss, over each piece's own steps where the batch says which they are."""
+        if batch.pieces is None:
+            return self._loss(log_probs, steps, batch)
+        front_end = self.recogniser.front_end
+        # The speed moved everything by the share by which it changed the length.
+        moved = batch.samples / samples.clamp(min=1)
+        inside = torch.arange(batch.ids.shape[1], device=steps.device) < batch.tokens[:, None]
+        return aligned_loss(
+            log_probs,
+            steps,
+            batch.pieces,
+            batch.ids[inside],
+            moved * front_end.stack * front_end.shift_samples,
+        )
 
     @staticmethod
     def _loss(

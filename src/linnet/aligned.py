@@ -1,0 +1,73 @@
+"""The CTC loss where it is known when each piece of a stream speaks.
+
+    stream        |  pause  |  left  |  pause  |  turn it up  | pause |
+    CTC loss of               "left"             "turn it up"              over its own steps
+    -log P(blank)  over all other steps
+
+Over a whole stream the CTC loss (Graves et al. 2006) sums the paths that tell the words anywhere in
+the right order. A bidirectional network has no reason to tell them when they are said: trained so,
+one told most words of a window in its first step, another in its last. Here a piece is told where
+it speaks.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Pieces(NamedTuple):
+    """Where the pieces of a batch speak, in the order of the batch and of each stream.
+
+    Attributes:
+        rows: the stream of each piece.
+        first: the sample that its tokens may be told from.
+        end: one past the last.
+        tokens: how many of its stream's tokens are its own.
+    """
+
+    rows: Int[Tensor, " pieces"]
+    first: Int[Tensor, " pieces"]
+    end: Int[Tensor, " pieces"]
+    tokens: Int[Tensor, " pieces"]
+
+
+def aligned_loss(
+    log_probs: Float[Tensor, "batch steps tokens"],
+    steps: Int[Tensor, " batch"],
+    pieces: Pieces,
+    targets: Int[Tensor, " all_tokens"],
+    samples_a_step: Float[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    """Give the negative log-likelihood per token, averaged over pieces.
+
+    Args:
+        log_probs: of every step; what stands beyond a stream's steps does not count.
+        steps: of each stream.
+        pieces: where they speak.
+        targets: the tokens of all pieces, one behind the other.
+        samples_a_step: of each stream as its pieces count samples.
+    """
+    scale = samples_a_step[pieces.rows]
+    limit = steps[pieces.rows]
+    first = torch.minimum((pieces.first / scale).floor().long().clamp(min=0), limit - 1)
+    end = torch.minimum((pieces.end / scale).ceil().long(), limit).maximum(first + 1)
+    counts = end - first
+    reach = torch.arange(int(counts.max()), device=steps.device)
+    places = (first[:, None] + reach).clamp(max=log_probs.shape[1] - 1)
+    told = nn.functional.ctc_loss(
+        log_probs[pieces.rows[:, None], places].float().transpose(0, 1),
+        targets,
+        counts,
+        pieces.tokens,
+        reduction="none",
+        # A faster speed can leave fewer steps than the target needs.
+        zero_infinity=True,
+    )
+    step = torch.arange(log_probs.shape[1], device=steps.device)
+    outside = step < steps[:, None]
+    inside = (step >= first[:, None]) & (step < end[:, None])
+    covered = torch.zeros_like(outside, dtype=torch.long).index_add(0, pieces.rows, inside.long())
+    silent = -(log_probs[..., 0].float() * (outside & (covered == 0))).sum()
+    return ((told / pieces.tokens.clamp(min=1)).sum() + silent) / len(pieces.rows)

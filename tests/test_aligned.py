@@ -1,0 +1,94 @@
+"""The loss of streams: the CTC loss of each piece over its own steps, blanks outside."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from linnet.aligned import Pieces, aligned_loss
+
+STEP = 640.0  # samples
+
+
+def log_probs(batch: int, steps: int, tokens: int = 5) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(batch, steps, tokens).log_softmax(2)
+
+
+def pieces(*rows: tuple[int, float, float, int]) -> Pieces:
+    """Pieces whose places are given in steps."""
+    in_samples = [(row, int(a * STEP), int(b * STEP), n) for row, a, b, n in rows]
+    return Pieces(*(torch.tensor(column) for column in zip(*in_samples, strict=True)))
+
+
+def ctc(one: Tensor, target: list[int]) -> Tensor:
+    count, length = torch.tensor([len(one)]), torch.tensor([len(target)])
+    loss: Tensor = nn.functional.ctc_loss(
+        one[:, None], torch.tensor(target), count, length, reduction="sum"
+    )
+    return loss
+
+
+def test_one_piece_over_all_steps_has_the_ctc_loss() -> None:
+    emitted = log_probs(2, 9)
+    made = aligned_loss(
+        emitted,
+        torch.tensor([9, 6]),
+        pieces((0, 0, 9, 2), (1, -3, 40, 3)),
+        torch.tensor([1, 2, 3, 3, 4]),
+        torch.full((2,), STEP),
+    )
+    expected = ctc(emitted[0], [1, 2]) / 2 + ctc(emitted[1, :6], [3, 3, 4]) / 3
+    torch.testing.assert_close(made, expected / 2)
+
+
+def test_pieces_are_told_in_their_steps_and_blanks_outside() -> None:
+    emitted = log_probs(1, 6, 3)
+    made = aligned_loss(
+        emitted,
+        torch.tensor([6]),
+        pieces((0, 1, 3, 1), (0, 4, 5, 1)),
+        torch.tensor([1, 2]),
+        torch.full((1,), STEP),
+    )
+    # Every path that says 1 in steps 1 and 2, says 2 in step 4 and nothing in the others.
+    paths = [
+        path
+        for path in itertools.product(range(3), repeat=6)
+        if path[0] == path[3] == path[5] == 0
+        and path[4] == 2
+        and [token for token, _ in itertools.groupby(path[1:3]) if token] == [1]
+    ]
+    assert len(paths) == 3
+    total = torch.stack(
+        [sum((emitted[0, t, k] for t, k in enumerate(path)), torch.tensor(0.0)) for path in paths]
+    ).logsumexp(0)
+    torch.testing.assert_close(made, -total / 2)
+
+
+def test_a_speed_moves_the_pieces_with_the_steps() -> None:
+    emitted = log_probs(1, 8)
+    arguments = (emitted, torch.tensor([8]))
+    target = torch.tensor([1])
+    slow = aligned_loss(*arguments, pieces((0, 2, 4, 1)), target, torch.full((1,), STEP / 2))
+    plain = aligned_loss(*arguments, pieces((0, 4, 8, 1)), target, torch.full((1,), STEP))
+    torch.testing.assert_close(slow, plain)
+
+
+@pytest.mark.parametrize("place", [(7.0, 9.0), (-5.0, -2.0), (20.0, 30.0)])
+def test_a_piece_that_leaves_the_stream_keeps_a_step_and_a_finite_loss(
+    place: tuple[float, float],
+) -> None:
+    emitted = log_probs(1, 8).requires_grad_()
+    made = aligned_loss(
+        emitted,
+        torch.tensor([8]),
+        pieces((0, *place, 3)),
+        torch.tensor([1, 2, 3]),
+        torch.full((1,), STEP),
+    )
+    made.backward()
+    assert torch.isfinite(made)
+    assert emitted.grad is not None
+    assert torch.isfinite(emitted.grad).all()
