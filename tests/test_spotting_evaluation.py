@@ -279,7 +279,8 @@ def test_listening_in_blocks_gives_the_steps_of_the_runtimes_stream(folder: Path
     assert (found.known_s >= np.minimum(ends_s, recording.duration_s) - 1e-3).all()
     late_s = (found.known_s - ends_s)[ends_s > window.left_s]
     assert (late_s <= window.read_s + window.right_s + 0.15).all()
-    assert late_s.max() > window.right_s
+    whole_windows = (found.known_s < recording.duration_s)[ends_s > window.left_s]
+    assert late_s[whole_windows].min() >= window.right_s - 1e-3
 
 
 def test_a_causal_model_heard_at_once_tells_no_delay(folder: Path) -> None:

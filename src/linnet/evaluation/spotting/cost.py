@@ -14,6 +14,7 @@ import numpy as np
 
 _SECONDS = 5
 _KILOBYTES = 1024
+_STATUS = Path("/proc/self/status")
 
 
 def peak_memory_mb(opened: Callable[[Path], Any], path: Path) -> float:
@@ -28,11 +29,15 @@ def peak_memory_mb(opened: Callable[[Path], Any], path: Path) -> float:
 
 
 def _peak(opened: Callable[[Path], Any], path: Path) -> float:
-    import resource  # there is none on Windows, where the rest of Linnet runs
-
     found = opened(path)
     model = found[0] if isinstance(found, tuple) else found
     model.log_probs(np.zeros(_SECONDS * model.sample_rate, np.float32))
+    if _STATUS.is_file():
+        # What getrusage says on Linux begins with the memory of the process that started this one.
+        lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) / _KILOBYTES
+    import resource  # there is none on Windows, where the rest of Linnet runs
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kilobytes, macOS bytes.
+    # macOS counts bytes, others kilobytes.
     return peak / _KILOBYTES / (_KILOBYTES if sys.platform == "darwin" else 1)
