@@ -1,12 +1,18 @@
 """Compiling the fused operator: once for each torch and kind of processor, then kept.
 
-compiler? -> torch's extension loader -> torch.ops.linnet, or a line that says why not
+    kept library? -> torch.ops.linnet;  else compiler? -> torch's extension loader -> kept library
+    neither -> a line that says why
+
+The library's name holds a digest of all that it depends on, and it is put in its place whole by
+renaming: whoever finds it can load it, and nobody waits for another process that compiles.
 """
 
 import functools
 import hashlib
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,30 +42,50 @@ def available() -> bool:
 @functools.cache
 def problem() -> str | None:
     """Give why the operator cannot be used, None if it can."""
-    with _without_advice():
-        return _load()
-
-
-def _load() -> str | None:
-    # The loader imports setuptools and looks for compilers, which only this needs.
-    from torch.utils import cpp_extension
-
-    capability = torch.backends.cpu.get_cpu_capability()
-    flags = ["-O3", "-fopenmp", f"-DCPU_CAPABILITY={capability}", *_VECTORS.get(capability, [])]
-    # The name decides whether what was compiled before is taken: all that it depends on is in it.
-    content = SOURCE.read_bytes() + " ".join([torch.__version__, *flags]).encode()
+    flags = _flags()
+    content = SOURCE.read_bytes() + " ".join([torch.__version__, sys.platform, *flags]).encode()
     name = f"linnet_gru_{hashlib.sha256(content).hexdigest()[:12]}"
+    library = _folder() / f"{name}.so"
     try:
+        if library.is_file():
+            torch.ops.load_library(str(library))
+        else:
+            _compile(name, flags, library)
+    except (ImportError, OSError, RuntimeError) as error:
+        return str(error).strip().splitlines()[0]
+    return None
+
+
+def _flags() -> list[str]:
+    capability = torch.backends.cpu.get_cpu_capability()
+    return ["-O3", "-fopenmp", f"-DCPU_CAPABILITY={capability}", *_VECTORS.get(capability, [])]
+
+
+def _folder() -> Path:
+    """Give where the library is kept: where torch keeps what it compiles, if that was said."""
+    said = os.environ.get("TORCH_EXTENSIONS_DIR")
+    if said:
+        return Path(said)
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "linnet"
+
+
+def _compile(name: str, flags: list[str], library: Path) -> None:
+    """Compile and load the operator, and keep its library."""
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with _without_advice(), tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        # The loader imports setuptools and looks for compilers, which only this needs.
+        from torch.utils import cpp_extension
+
         cpp_extension.load(
             name,
             [str(SOURCE)],
             extra_cflags=flags,
             extra_ldflags=["-fopenmp"],
+            build_directory=folder,
             is_python_module=False,
         )
-    except (ImportError, OSError, RuntimeError) as error:
-        return str(error).strip().splitlines()[0]
-    return None
+        (Path(folder) / library.name).replace(library)
 
 
 @contextmanager
