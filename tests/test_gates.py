@@ -136,6 +136,12 @@ def test_a_gate_that_stands_still_has_the_time_scale_of_its_exponential(logit: f
     assert tau_s == pytest.approx(-0.03 / log_z, rel=1e-9)
 
 
+def test_a_step_whose_gate_is_1_to_the_last_bit_still_counts_in_the_average() -> None:
+    logits = torch.tensor([[800.0], [0.0]], dtype=torch.float64)
+    (tau_s,) = gates.time_scales_s([logits], 0.03)
+    assert tau_s == pytest.approx(0.03 * np.exp((800 - np.log(np.log(2))) / 2))
+
+
 def test_time_scales_are_averaged_in_the_logarithm_over_clips_of_any_length() -> None:
     z = np.array([0.9, 0.5, 0.99])
     logits = torch.from_numpy(np.log(z / (1 - z)))[:, None]

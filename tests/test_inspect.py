@@ -144,7 +144,7 @@ def test_what_cannot_be_shown_is_refused_in_a_line(
     said = refused(capsys, str(tmp_path / "nowhere.ckpt"))
     assert "there is no such checkpoint" in said
     chunked = {"kind": "chunked", "cell": "gru", "layers": 1, "hidden": 8, "chunk": 4}
-    ends = front_end()
+    ends = front_end(normalisation="training", normalise_waveform=False)
     sizes = {"features": ends.features, "tokens": len(TOKENIZER.tokens), "dropout": 0.0}
     network = streaming.network({**chunked, **sizes, "lookahead": 2})
     made = Recogniser(ends, network, TOKENIZER)
