@@ -29,6 +29,7 @@ from linnet.distill import Distillation
 from linnet.errors import ConfigError, LinnetError, ModelError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
+from linnet.rarity import Rarity
 from linnet.streaming import StreamingNetwork
 from linnet.streaming import network as build_network
 from linnet.text import Tokenizer, normalise, tokenizer
@@ -198,6 +199,7 @@ class Training(lightning.LightningModule):
         warmup: share of all steps in which the learning rate rises (one-cycle, Smith 2018).
         seed: decides every random number of a step, together with the step's number.
         record: what is known about this run, kept in its checkpoints.
+        rarity: how many times rarer words that are one token are in use than in training.
         distillation: adds what a teacher hears; without one the texts alone are learnt.
     """
 
@@ -213,10 +215,13 @@ class Training(lightning.LightningModule):
         warmup: float,
         seed: int,
         record: dict[str, Any],
+        rarity: float = 1.0,
         distillation: Distillation | None = None,
     ) -> None:
         super().__init__()
         self.recogniser = model
+        self.rarity = Rarity(model.tokenizer.tokens, factor=rarity)
+        self.rarity.start(model.network.head)
         self.waveform_augment = waveform_augment
         self.gain = gain
         self.warp = warp
@@ -258,7 +263,7 @@ class Training(lightning.LightningModule):
         log_mel = self.spec_augment(log_mel, frames)
         features, steps = model.front_end.from_log_mel(log_mel, frames)
         log_probs = model.network(features, steps)
-        loss = self._stream_loss(log_probs, steps, samples, batch)
+        loss = self._stream_loss(self.rarity(log_probs), steps, samples, batch)
         if self._distillation is not None:
             heard = (waveform, samples)
             loss = self._distillation(loss, log_probs, steps, batch.tokens, heard)
@@ -267,7 +272,8 @@ class Training(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep what was said and what was recognised."""
-        log_probs, steps = self.recogniser(batch.waveform, batch.samples)
+        heard, steps = self.recogniser(batch.waveform, batch.samples)
+        log_probs = self.rarity(heard)
         loss = self._loss(log_probs, steps, batch)
         self.log("valid/loss", loss, batch_size=len(batch.samples))
         for text, row, count in zip(batch.texts, log_probs.cpu().numpy(), steps, strict=True):

@@ -140,6 +140,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         warmup=settings.schedule.warmup,
         seed=settings.seed,
         record=record,
+        rarity=settings.rarity,
         distillation=distillation(settings, model),
     )
     noise = source.noise()

@@ -1,0 +1,52 @@
+"""Words that are frequent in training and rare in use: a network must be surer of them.
+
+    training: log_softmax(z + s)    use: log_softmax(z)    s = log(rarity) at whole words, else 0
+
+Every other second of a training set holds a keyword, of what a spotter hears one in thousands.
+Logits that are adjusted by the ratio of the two priors in training (Menon et al. 2021, "Long-tail
+learning via logit adjustment", equation 10) are those of the rarer prior without it. A score in
+(0, 1] compares a keyword with the best that else could be said, and is 1 where the keyword is that
+best; among hours of other speech many words are, and the adjustment tells the sure ones of them
+from the others.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from linnet.errors import ConfigError
+
+
+class Rarity(nn.Module):
+    """Adjusts what is learnt by how much rarer whole words are in use.
+
+    Args:
+        tokens: all symbols by id, the blank first; those of several letters are whole words.
+        factor: how many times rarer they are in use than in training; 1 changes nothing.
+    """
+
+    shift: Tensor
+
+    def __init__(self, tokens: Sequence[str], *, factor: float) -> None:
+        super().__init__()
+        if not 1 <= factor < math.inf:
+            raise ConfigError(f"rarity={factor} must be a number of 1 or more; 1 changes nothing")
+        whole = torch.tensor([i > 0 and len(token) > 1 for i, token in enumerate(tokens)])
+        self.factor = factor
+        self.register_buffer("shift", whole * math.log(factor), persistent=False)
+
+    @torch.no_grad()
+    def start(self, head: nn.Linear) -> None:
+        """Lower what a fresh network begins with, so that learning starts as without a shift."""
+        head.bias.sub_(self.shift)
+
+    def forward(
+        self, log_probs: Float[Tensor, "batch steps tokens"]
+    ) -> Float[Tensor, "batch steps tokens"]:
+        """Give the log-probabilities as they would be if whole words were as frequent as here."""
+        if self.factor == 1:
+            return log_probs
+        return torch.log_softmax(log_probs + self.shift, dim=-1)
