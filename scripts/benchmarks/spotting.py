@@ -168,6 +168,6 @@ def _comparison(
             "claimable": float(not at_rate(together, rate).bound),
             "our_misses": mine,
             "their_misses": theirs,
-            "our_median_delay_s": late.value if late else float("nan"),
+            **({"our_median_delay_s": late.value} if late else {}),
         },
     )
