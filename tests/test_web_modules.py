@@ -21,7 +21,7 @@ from linnet.export import export
 from linnet.keywords import Detection, Detector, Keyword, Scorer, detect
 from linnet.runtime import Rules, Window, load
 from linnet.runtime.windows import Windows
-from linnet.text import Characters, Words, normalise
+from linnet.text import Characters, Mixed, Words, normalise
 from small_model import RECORD, SETTINGS, TOKENIZER, clips, exported, front_end, silent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -154,7 +154,8 @@ TEXTS = [
 def test_text_is_normalised_and_spelt_as_in_python() -> None:
     characters = Characters("abcdefghijklmnopqrstuvwxyz'0123456789éï")
     words = Words(["turn", "left", "don't", "naïve", "café", "up", "right"])
-    for tokenizer in (characters, words):
+    mixed = Mixed("abcdefghijklmnopqrstuvwxyz'0123456789éï", ["turn", "left", "don't", "x1"])
+    for tokenizer in (characters, words, mixed):
         found = ask("spell", kind=tokenizer.kind, tokens=tokenizer.tokens, texts=TEXTS)
         for text, answer in zip(TEXTS, found, strict=True):
             assert answer["normal"] == normalise(text), text

@@ -36,7 +36,7 @@ export class KeywordList {
       ]),
     );
     this.root.querySelector("#add-button").disabled = false;
-    const words = tokenizer.kind === "words" ? tokenizer.tokens.slice(1) : [];
+    const words = tokenizer.wholeWords();
     const first = this.calibrated.size ? [...this.calibrated.keys()] : words;
     if (first.length <= MOST_AT_START) first.forEach((text) => this.add(text));
     this.#suggest(words);

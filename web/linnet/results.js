@@ -59,9 +59,11 @@ export class Results {
       return;
     }
     const gap = tokenizer.kind === "words" ? " " : "";
+    const whole = new Set(gap ? [] : tokenizer.wholeWords());
     const tokens = hearing.allSpoken.slice(-SHOWN_TOKENS);
     const pieces = tokens.flatMap(({ id, confidence }, i) => {
-      const symbol = tokenizer.isSpace(id) ? " " : tokenizer.tokens[id];
+      const token = tokenizer.tokens[id];
+      const symbol = tokenizer.isSpace(id) ? " " : whole.has(token) ? ` ${token} ` : token;
       const piece = element("span", { textContent: symbol });
       if (confidence < UNSURE) piece.className = "unsure";
       piece.title = `confidence ${confidence.toFixed(2)}`;

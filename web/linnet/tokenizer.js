@@ -7,6 +7,7 @@
 const SPACE = "\u2581";
 const APOSTROPHES = /[\u2018\u2019\u02bc`]/g;
 const SHOWN_TOKENS = 8;
+const KINDS = ["characters", "words", "mixed"];
 
 /** Give the text in lower case, without punctuation and with single spaces. */
 export function normalise(text) {
@@ -18,12 +19,13 @@ export function normalise(text) {
 
 export class Tokenizer {
   /**
-   * @param {"characters" | "words"} kind what one token is.
+   * @param {"characters" | "words" | "mixed"} kind what one token is; of "mixed", a character,
+   *   or one of some whole words.
    * @param {string[]} tokens all symbols by id, the blank first.
    */
   constructor(kind, tokens) {
-    if (kind !== "characters" && kind !== "words") {
-      throw new Error(`there is no tokenizer "${kind}"; known: characters, words`);
+    if (!KINDS.includes(kind)) {
+      throw new Error(`there is no tokenizer "${kind}"; known: ${KINDS.join(", ")}`);
     }
     this.kind = kind;
     this.tokens = tokens;
@@ -32,11 +34,7 @@ export class Tokenizer {
 
   /** Give the token ids of a text; an error names what the model cannot spell. */
   encode(text) {
-    const normal = normalise(text);
-    const symbols =
-      this.kind === "words"
-        ? normal.split(" ").filter(Boolean)
-        : [...normal].map((symbol) => (symbol === " " ? SPACE : symbol));
+    const symbols = this.#symbols(normalise(text));
     const unknown = [...new Set(symbols.filter((symbol) => !(this.ids.get(symbol) > 0)))].sort();
     if (unknown.length) {
       const known = this.tokens.slice(1, 1 + SHOWN_TOKENS).map(visible);
@@ -54,7 +52,25 @@ export class Tokenizer {
   decode(ids) {
     const symbols = Array.from(ids, (id) => this.tokens[id]);
     if (this.kind === "words") return symbols.join(" ");
-    return symbols.join("").replaceAll(SPACE, " ").trim();
+    if (this.kind === "characters") return symbols.join("").replaceAll(SPACE, " ").trim();
+    const spaced = symbols.map((symbol) => (isWhole(symbol) ? ` ${symbol} ` : symbol));
+    return spaced.join("").replaceAll(SPACE, " ").split(" ").filter(Boolean).join(" ");
+  }
+
+  /** Give the whole words among the tokens. */
+  wholeWords() {
+    return this.kind === "words" ? this.tokens.slice(1) : this.tokens.slice(1).filter(isWhole);
+  }
+
+  #symbols(normal) {
+    const words = normal.split(" ").filter(Boolean);
+    if (this.kind === "words") return words;
+    const whole = (word) => this.kind === "mixed" && isWhole(word) && this.ids.has(word);
+    return words.flatMap((word, i) => {
+      if (whole(word)) return [word];
+      // A whole word is set off by itself.
+      return i && !whole(words[i - 1]) ? [SPACE, ...word] : [...word];
+    });
   }
 
   /** Tell whether a token is what separates words. */
@@ -66,6 +82,10 @@ export class Tokenizer {
   shown(id) {
     return visible(this.tokens[id]);
   }
+}
+
+function isWhole(symbol) {
+  return [...symbol].length > 1;
 }
 
 function visible(symbol) {
