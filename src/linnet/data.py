@@ -236,6 +236,15 @@ class Corpus(lightning.LightningDataModule):
         self._workers = workers
         self._seed = seed
 
+    def longest_epoch(self) -> int:
+        """Give about how many batches the longest epoch has: streams come in step by step."""
+        sampler = self._sampler(self._train, shuffle=True)
+        if self._compose is None or not self._compose.rising:
+            return len(sampler)
+        first = len(sampler)
+        sampler.set_epoch(self._compose.rising)
+        return max(first, len(sampler))
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Give the batches of an epoch, in an order that the seed and the epoch decide."""
         return self._loader("train", self._train, shuffle=True)

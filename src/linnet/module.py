@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from linnet import decode, metrics
 from linnet.aligned import aligned_loss
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
-from linnet.data import Batch
+from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
 from linnet.errors import ConfigError, LinnetError, ModelError
 from linnet.frontend import FrontEnd
@@ -236,9 +236,10 @@ class Training(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the optimizer and its one-cycle schedule over all steps of the run."""
         optimizer = self._optimizer(self.recogniser.network.parameters())
-        steps = int(self.trainer.estimated_stepping_batches)
+        epochs = int(self.trainer.max_epochs or 1)
+        batches = cast("Corpus", self.trainer.datamodule)  # type: ignore[attr-defined]
         # Epochs differ by a batch or so; the schedule must not end before they do.
-        most = steps + 2 * int(self.trainer.max_epochs or 1) + 1
+        most = (batches.longest_epoch() + 2) * epochs + 1
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
