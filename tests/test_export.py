@@ -96,6 +96,24 @@ def test_a_stream_in_pieces_equals_the_whole_clip(settings: dict[str, Any]) -> N
         assert record["largest_error"] < parity.LIMIT
 
 
+STACKED: list[dict[str, Any]] = [
+    {"cell": "gru", "residual": True, "projection": 16, "directions": "concatenated"},
+    {"cell": "ligru", "residual": False, "projection": 0, "directions": "summed"},
+]
+
+
+@pytest.mark.parametrize("settings", STACKED, ids=str)
+def test_relatives_of_the_network_pass_with_int8_weights_too(settings: dict[str, Any]) -> None:
+    made = front_end()
+    sizes = {"tokens": len(TOKENIZER.tokens), "layers": 2, "hidden": 24, "bidirectional": True}
+    shared = {"kind": "stacked", "features": made.features, "dropout": 0.1, **sizes}
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = build_network(shared | settings).eval()
+    for record in checked(built(made, net), made, net)["files"].values():
+        assert record["largest_error"] < parity.LIMIT
+
+
 def test_a_streaming_network_wants_a_front_end_that_streams(tmp_path: Path) -> None:
     made, net = streaming(STREAMING[0])
     for changes in ({}, {"normalisation": "training"}):

@@ -2,6 +2,7 @@
 
     python -m benchmarks.answering linnet MODEL CLIP ANSWER     MODEL: a graph
     python -m benchmarks.answering torch  MODEL CLIP ANSWER     MODEL: weights and their settings
+    python -m benchmarks.answering sherpa | openvino ...        MODEL: a graph
 
 It writes its first answer to ANSWER, says so in a line, and then for each line with a number of
 calls it gives the median of their seconds. When its input ends it gives its peak memory in MB.
@@ -17,12 +18,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from linnet import audio
 
 Waveform = Float32[np.ndarray, " samples"]
-Answer = Callable[[Waveform], Float32[np.ndarray, "steps tokens"]]
+Answer = Callable[[Waveform], Shaped[np.ndarray, "..."]]
 _KILOBYTES_A_MEGABYTE = 1024
 
 
@@ -38,11 +39,11 @@ def torch_eager(path: Path) -> Answer:
     import torch
 
     from linnet.frontend import FrontEnd
-    from linnet.model import Network
+    from linnet.streaming import network as build
 
     torch.set_num_threads(1)
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    front_end, network = FrontEnd(**content["front_end"]), Network(**content["network"])
+    front_end, network = FrontEnd(**content["front_end"]), build(content["network"])
     front_end.load_state_dict(content["front_end_weights"])
     network.load_state_dict(content["network_weights"])
     front_end.eval()
@@ -56,7 +57,40 @@ def torch_eager(path: Path) -> Answer:
     return log_probs
 
 
-SIDES = {"linnet": linnet, "torch": torch_eager}
+def sherpa(path: Path) -> Answer:
+    """Give the token ids of sherpa-onnx, one thread; the tokens lie beside the graph."""
+    import sherpa_onnx
+
+    tokens = path.with_name("tokens.txt")
+    lines = tokens.read_text(encoding="utf-8").splitlines()
+    ids = {symbol.replace("\u2581", " "): int(i) for symbol, i in (x.rsplit(" ", 1) for x in lines)}
+    recogniser = sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
+        model=str(path), tokens=str(tokens), num_threads=1
+    )
+
+    def answer(waveform: Waveform) -> Shaped[np.ndarray, "..."]:
+        stream = recogniser.create_stream()
+        stream.accept_waveform(audio.SAMPLE_RATE, waveform)
+        recogniser.decode_stream(stream)
+        return np.array([ids[token] for token in stream.result.tokens], np.int64)
+
+    return answer
+
+
+def openvino(path: Path) -> Answer:
+    """Give the answer of OpenVINO, one thread, in float32 as the others."""
+    import openvino as ov
+
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+    }
+    compiled = ov.Core().compile_model(str(path), "CPU", settings)
+    return lambda waveform: compiled(waveform[None])[0][0]
+
+
+SIDES = {"linnet": linnet, "torch": torch_eager, "sherpa": sherpa, "openvino": openvino}
 
 
 def peak_memory() -> float:

@@ -1,46 +1,42 @@
-"""Recognition: the exported graph on onnxruntime against the modules in torch, one thread each.
+"""Recognition: the exported graph on onnxruntime against others who run it, one thread each.
 
-    checkpoint -> model.onnx -> a process of Linnet's runtime \
-               -> weights    -> a process of torch, eager     / take turns
+    checkpoint -> model.onnx, model.int8.onnx -> a process of Linnet's runtime  / take turns
+                                              -> sherpa-onnx, OpenVINO, node    /
+               -> weights                     -> torch, eager                  /
 
-Each side is a process of its own (``answering``), so that start-up and memory are its own. Both
-live at the same time and are asked in turn: five calls a turn, of which the median counts.
+Each side is a process of its own (``sides``, ``answering``), so that start-up and memory are its
+own. Two live at the same time and are asked in turn: five calls a turn, of which the median counts.
 Start-up is from starting the interpreter to the first answer. Memory is the most that a process
 held. Unless a checkpoint is given, the model has the size that ``linnet train`` takes when nothing
-is said, and random weights. The two sides must agree, or there is no figure.
+is said, and random weights. The two sides must agree, or there is no figure. How the cost grows
+with the length of a recording is drawn as a curve (``lengths``).
 """
 
-import os
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import soundfile
 import torch
+from hydra.utils import get_class
 
-from benchmarks import clips
+from benchmarks import clips, lengths
 from benchmarks.comparing import Comparison, alternate
 from benchmarks.options import Options
+from benchmarks.sides import PEERS, Peer, Side, present
 from linnet import audio
 from linnet.apps import config
 from linnet.errors import LinnetError, ModelError
 from linnet.export import export
+from linnet.export.int8 import int8_name
 from linnet.frontend import FrontEnd
-from linnet.model import Network
 from linnet.module import Recogniser, load
 from linnet.runtime import WAVEFORM_GRAPH
 from linnet.text import Characters
 
-_OURS, _PEER = "model.onnx, linnet.runtime", "torch eager"
-_SECONDS = (1, 10)
-_CALLS = 5
-# Differences of log-probabilities; the parity gate of an export is far stricter.
-_AGREEMENT = 1e-2
+_OURS = "linnet.runtime"
+_PICTURE = Path("bench/infer.png")
 
 
 @dataclass(frozen=True)
@@ -48,85 +44,28 @@ class Models:
     """The same model as each side loads it."""
 
     linnet: Path
+    int8: Path
     torch: Path
 
 
-class Side:
-    """A process that answers.
-
-    Args:
-        side: its name in ``answering``.
-        model: what it loads.
-        clip: what it recognises.
-        answer: where it leaves its first answer.
-    """
-
-    def __init__(self, side: str, model: Path, clip: Path, answer: Path) -> None:
-        self._answer = answer
-        arguments = [side, str(model), str(clip), str(answer)]
-        # One thread before anything is imported, and no search for a user's own packages.
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-        }
-        started = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.answering", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self._line()
-        self.start_s = time.perf_counter() - started
-
-    def ask(self) -> float:
-        """Give the median seconds of a few calls."""
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.write(f"{_CALLS}\n")
-        self._process.stdin.flush()
-        return float(self._line())
-
-    def end(self) -> float:
-        """End the process and give its peak memory in MB."""
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.close()
-        peak = float(self._line())
-        self._process.wait()
-        return peak
-
-    def answer(self) -> np.ndarray:
-        """Give its first answer."""
-        return np.load(self._answer)
-
-    def stop(self) -> None:
-        """End the process in whatever state it is."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        line = self._process.stdout.readline()
-        if not line:
-            raise LinnetError(f"a side of infer ended with status {self._process.wait()}")
-        return line
-
-
 def run(options: Options) -> list[Comparison]:
-    """Compare latency, start-up and memory for each length, and the files."""
+    """Compare latency, start-up and memory for each length, and the files; draw the curve."""
     with TemporaryDirectory(prefix="linnet-bench-") as folder:
         models = prepare(recogniser(options.model), Path(folder))
         found = []
-        for seconds in _SECONDS:
+        for seconds in options.compared_s:
             clip = Path(folder) / f"{seconds}.wav"
             soundfile.write(clip, clips.tone(seconds, float(seconds)), audio.SAMPLE_RATE)
-            found += _compare(models, clip, seconds, options)
-        sizes = [(path.stat().st_size / 2**20,) for path in (models.linnet, models.torch)]
-        found.append(_comparison("file", "MB", sizes[0], sizes[1], {}))
+            for peer in filter(present, PEERS):
+                if options.int8_peers or not peer.int8:
+                    found += _compare(models, peer, clip, seconds, options)
+        sizes = {path: (path.stat().st_size / 2**20,) for path in vars(models).values()}
+        ours = sizes[models.linnet]
+        found.append(_comparison("file", "MB", ours, sizes[models.torch], {}, PEERS[0].name))
+        named = "model.onnx, float32 weights"
+        found.append(_comparison("file, int8", "MB", sizes[models.int8], ours, {}, named))
+        if options.lengths_s:
+            lengths.draw(models.linnet, options.lengths_s, _PICTURE)
     return found
 
 
@@ -149,8 +88,9 @@ def recogniser(path: Path | None) -> Recogniser:
     del arguments["stack"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Network(features=front_end.features, tokens=len(tokens.tokens), **arguments)
-    return Recogniser(front_end, network, tokens).eval()
+        made = get_class(settings.model["_target_"])
+        network = made(features=front_end.features, tokens=len(tokens.tokens), **arguments).eval()
+    return Recogniser(front_end, network.plain(), tokens).eval()
 
 
 def _arguments(settings: Any) -> dict[str, Any]:  # noqa: ANN401 - a group of settings
@@ -179,40 +119,50 @@ def prepare(model: Recogniser, folder: Path) -> Models:
         "network_weights": model.network.state_dict(),
     }
     torch.save(content, weights)
-    return Models(linnet=exported / WAVEFORM_GRAPH, torch=weights)
+    return Models(
+        linnet=exported / WAVEFORM_GRAPH, int8=exported / int8_name(WAVEFORM_GRAPH), torch=weights
+    )
 
 
-def _compare(models: Models, clip: Path, seconds: int, options: Options) -> list[Comparison]:
-    """Give latency, start-up and memory for one length."""
+def _compare(
+    models: Models, peer: Peer, clip: Path, seconds: int, options: Options
+) -> list[Comparison]:
+    """Give latency, start-up and memory for one length beside one peer."""
     starts, memory, latency = [], [], []
     difference = 0.0
+    graph = models.int8 if peer.int8 else models.linnet
+    theirs = models.torch if peer.side == "torch" else graph
     for _ in range(options.starts):
-        ours = Side("linnet", models.linnet, clip, clip.with_suffix(".linnet.npy"))
+        ours = Side("linnet", graph, clip, clip.with_suffix(".linnet.npy"))
         try:
-            peer = Side("torch", models.torch, clip, clip.with_suffix(".torch.npy"))
+            other = Side(peer.side, theirs, clip, clip.with_suffix(".peer.npy"))
         except BaseException:
             ours.stop()
             raise
         try:
-            starts.append((ours.start_s, peer.start_s))
-            latency += zip(*alternate(ours.ask, peer.ask, options.turns), strict=True)
-            difference = max(difference, float(np.abs(ours.answer() - peer.answer()).max()))
-            memory.append((ours.end(), peer.end()))
+            starts.append((ours.start_s, other.start_s))
+            latency += zip(*alternate(ours.ask, other.ask, options.turns), strict=True)
+            difference = max(difference, peer.differs(ours.answer(), other.answer()))
+            memory.append((ours.end(), other.end()))
         finally:
             ours.stop()
-            peer.stop()
-    if difference > _AGREEMENT:
-        raise LinnetError(f"infer: the two sides differ by {difference:.2g} on {seconds} s")
+            other.stop()
+    if difference > peer.limit:
+        raise LinnetError(
+            f"infer: {peer.name} and Linnet differ by {difference:.2g} on {seconds} s"
+        )
     real_time = [tuple(one / seconds for one in pair) for pair in latency]
     milliseconds = [tuple(1000 * one for one in pair) for pair in latency]
+    rows = (
+        ("latency", "ms", milliseconds),
+        ("real-time factor", "x", real_time),
+        ("start to answer", "s", starts),
+        ("peak memory", "MB", memory),
+    )
     agreement = {"largest_difference": difference}
     return [
-        _comparison(f"{seconds} s: latency", "ms", *zip(*milliseconds, strict=True), agreement),
-        _comparison(
-            f"{seconds} s: real-time factor", "x", *zip(*real_time, strict=True), agreement
-        ),
-        _comparison(f"{seconds} s: start to answer", "s", *zip(*starts, strict=True), agreement),
-        _comparison(f"{seconds} s: peak memory", "MB", *zip(*memory, strict=True), agreement),
+        _comparison(f"{seconds} s: {what}", unit, *zip(*pairs, strict=True), agreement, peer.name)
+        for what, unit, pairs in rows
     ]
 
 
@@ -220,7 +170,8 @@ def _comparison(
     task: str,
     unit: str,
     ours: tuple[float, ...],
-    peer: tuple[float, ...],
+    theirs: tuple[float, ...],
     agreement: dict[str, float],
+    peer: str,
 ) -> Comparison:
-    return Comparison("infer", task, _OURS, _PEER, unit, False, ours, peer, agreement)
+    return Comparison("infer", task, _OURS, peer, unit, False, ours, theirs, agreement)

@@ -15,6 +15,8 @@ _RECORDED = (
     "linnet",
     "numpy",
     "onnxruntime",
+    "openvino",
+    "sherpa-onnx",
     "soundfile",
     "torch",
     "torchaudio",

@@ -16,6 +16,9 @@ class Options:
         steps: training steps in one of them.
         threads: that ``train`` uses; None takes all cores.
         starts: processes that each side of ``infer`` starts for each length.
+        compared_s: lengths of the recordings on which ``infer`` compares.
+        int8_peers: whether ``infer`` compares the files with int8 weights, too.
+        lengths_s: of the recordings on the curve of ``infer``; none, no curve.
         streams: long recordings that ``spotting`` listens to.
         recordings: a folder a word to train on; None makes clips.
         sentences: a Kaldi data directory, other speech for ``spotting``.
@@ -29,6 +32,9 @@ class Options:
     steps: int
     threads: int | None
     starts: int
+    compared_s: tuple[int, ...]
+    int8_peers: bool
+    lengths_s: tuple[int, ...]
     streams: int
     recordings: Path | None = None
     sentences: Path | None = None
@@ -36,6 +42,28 @@ class Options:
 
 
 FULL = Options(
-    batch=64, turns=21, least_s=0.05, blocks=7, steps=10, threads=None, starts=5, streams=1000
+    batch=64,
+    turns=21,
+    least_s=0.05,
+    blocks=7,
+    steps=10,
+    threads=None,
+    starts=5,
+    compared_s=(1, 10),
+    int8_peers=True,
+    lengths_s=(1, 3, 10, 30, 100, 300, 1000, 3600),
+    streams=1000,
 )
-QUICK = Options(batch=4, turns=1, least_s=0.0, blocks=1, steps=1, threads=1, starts=1, streams=2)
+QUICK = Options(
+    batch=4,
+    turns=1,
+    least_s=0.0,
+    blocks=1,
+    steps=1,
+    threads=1,
+    starts=1,
+    compared_s=(1,),
+    int8_peers=False,
+    lengths_s=(),
+    streams=2,
+)

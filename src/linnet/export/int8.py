@@ -20,6 +20,7 @@ from linnet.model import Network
 
 _LARGEST = 127
 # In a graph the head's weight stands transposed, so that its rows are columns.
+_MATRICES = ("weight_ih_", "weight_hh_")
 _ROWS_ALONG = {"input_weight": -1, "state_weight": -1, "head/weight": 0}
 
 _ENDING, _INT8_ENDING = ".onnx", ".int8.onnx"
