@@ -148,6 +148,29 @@ def test_the_seed_and_the_epoch_decide_every_batch(cuts: CutSet) -> None:
     assert plan(first) == plan(same)
 
 
+def test_no_epoch_is_longer_than_the_schedule_is_planned_for(cuts: CutSet) -> None:
+    corpus = data.Corpus(
+        train=cuts,
+        valid=cuts,
+        encode=list,
+        compose=composition(rising=3),
+        batch_s=20.0,
+        batch_cuts=8,
+        buckets=4,
+        memory_mb=1.0,
+        workers=0,
+        seed=0,
+    )
+    longest = corpus.longest_epoch()
+    rising = StreamSampler(cuts, composition(rising=3), batch_s=20.0, batch_cuts=8, seed=0)
+    lengths = []
+    for epoch in range(8):
+        rising.set_epoch(epoch)
+        lengths.append(len(rising))
+    assert len(set(lengths)) > 1
+    assert max(lengths) <= longest + 2
+
+
 def test_a_batch_of_streams_stays_within_its_seconds(cuts: CutSet) -> None:
     batches = list(sampler(cuts))
     assert len(sampler(cuts)) == len(batches)
