@@ -97,6 +97,20 @@ def test_a_detector_that_fires_twice_in_each_hit_is_perfect() -> None:
     assert best_term_weighted_value({"go": found}, 3600.0) == (1.0, 0.9)
 
 
+def test_an_alarm_where_another_keyword_is_said_is_a_confusion_and_its_time_no_negative_audio() -> (
+    None
+):
+    others = [Occurrence("a", "stop", 100.0, 101.0), Occurrence("a", "go", 50.0, 51.0)]
+    raised = [alarm(100.5, 0.9), alarm(102.0, 0.4), alarm(50.5, 0.3)]
+    strict = match("go", SAID, raised, DURATIONS)
+    assert sorted(strict.false_scores) == [0.3, 0.4, 0.9]
+    found = match("go", SAID, raised, DURATIONS, others=others)
+    assert sorted(found.false_scores) == [0.3, 0.4]
+    assert list(found.confused_scores) == [0.9]
+    assert [found.confusions(each) for each in (0.5, 0.95)] == [1, 0]
+    assert strict.hours - found.hours == pytest.approx(2.0 / 3600)
+
+
 def test_overlapping_occurrences_are_taken_from_the_hours_once() -> None:
     said = [Occurrence("a", "go", 0.2, 1.0), Occurrence("a", "go", 0.8, 1.5)]
     assert match("go", said, [], {"a": 3600.0}).hours == pytest.approx((3600 - 2.0) / 3600)

@@ -122,10 +122,11 @@ def _apart(alarms: list[Alarm], least_s: float) -> list[Alarm]:
 
 def _trials(heard: Sequence[Heard], words: Sequence[str], alarms: list[Alarm]) -> list[Trials]:
     durations_s = {one.id: one.duration_s for one in heard}
+    every = [one for word in words for one in spotting.occurrences(heard, word)[0]]
     trials = []
     for word in words:
         placed, somewhere = spotting.occurrences(heard, word)
-        trials.append(match(word, placed, alarms, durations_s, unplaced=somewhere))
+        trials.append(match(word, placed, alarms, durations_s, unplaced=somewhere, others=every))
     return trials
 
 

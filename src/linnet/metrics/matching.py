@@ -5,9 +5,11 @@
     Trials of each keyword --pool--> Trials of all, under one threshold
 
 An alarm is true if its middle lies in an occurrence of its keyword, widened on both sides; the best
-one takes the occurrence and any other there is neither true nor false. All others are false. The
-negative audio of a keyword is therefore all audio outside its widened occurrences, whatever is said
-there. Where a keyword is known to be said, but not at which moment (in a sentence), nothing is
+one takes the occurrence and any other there is neither true nor false. An alarm where another of
+the keywords is said is a confusion, which is counted by itself: how often it happens depends on how
+many commands a test holds and not on how long it lasts. All others are false. The negative audio of
+a keyword is therefore all audio outside the widened occurrences of the keywords, other speech and
+noise. Where a keyword is known to be said, but not at which moment (in a sentence), nothing is
 counted and the time is no negative audio either. Pooled figures are those of the whole device: one
 threshold for all keywords, and the false alarms of all of them counted on the same hours.
 """
@@ -61,12 +63,16 @@ class Trials:
         delays_s: of that alarm, from the end of the occurrence; NaN where there was none.
         false_scores: of each false alarm.
         hours: of negative audio.
+        confused_scores: of each alarm where another keyword was said.
     """
 
     true_scores: Float64[np.ndarray, " occurrences"]
     delays_s: Float64[np.ndarray, " occurrences"]
     false_scores: Float64[np.ndarray, " alarms"]
     hours: float
+    confused_scores: Float64[np.ndarray, " confusions"] = dataclasses.field(
+        default_factory=lambda: np.empty(0)
+    )
 
     def misses(self, threshold: float) -> int:
         """Count the occurrences without an alarm of at least ``threshold``."""
@@ -76,6 +82,10 @@ class Trials:
         """Count the false alarms of at least ``threshold``."""
         return int((self.false_scores >= threshold).sum())
 
+    def confusions(self, threshold: float) -> int:
+        """Count the alarms of at least ``threshold`` where another keyword was said."""
+        return int((self.confused_scores >= threshold).sum())
+
 
 def match(
     keyword: str,
@@ -84,6 +94,7 @@ def match(
     durations_s: Mapping[str, float],
     *,
     unplaced: Iterable[Occurrence] = (),
+    others: Iterable[Occurrence] = (),
     tolerance_s: float = TOLERANCE_S,
 ) -> Trials:
     """Compare the alarms of ``keyword`` with its occurrences; those of other keywords are skipped.
@@ -97,6 +108,7 @@ def match(
         alarms: what was reported, at the lowest threshold that is of interest.
         durations_s: of every recording that was listened to.
         unplaced: spans in which the keyword is said somewhere; they are left out.
+        others: where other keywords were said; without them, an alarm there is false.
         tolerance_s: how much both are widened on both sides.
 
     Raises:
@@ -123,12 +135,17 @@ def match(
             taken = min(free, key=lambda number: _distance(alarm, said[number]))
             true_scores[taken] = alarm.score
             delays_s[taken] = alarm.decided_s - said[taken].end_s
-    false = false_alarms(keyword, [*said, *left_out], raised, tolerance_s=tolerance_s)
+    rivals = [one for one in others if one.keyword != keyword]
+    false = false_alarms(
+        keyword, [*said, *left_out], raised, others=rivals, tolerance_s=tolerance_s
+    )
+    wrong = false_alarms(keyword, [*said, *left_out], raised, tolerance_s=tolerance_s)
     return Trials(
         true_scores,
         delays_s,
         np.array([one.score for one in false], np.float64),
-        _negative_s([*said, *left_out], durations_s, tolerance_s) / _SECONDS_IN_HOUR,
+        _negative_s([*said, *left_out, *rivals], durations_s, tolerance_s) / _SECONDS_IN_HOUR,
+        np.array([one.score for one in wrong if one not in false], np.float64),
     )
 
 
@@ -137,10 +154,12 @@ def false_alarms(
     occurrences: Iterable[Occurrence],
     alarms: Iterable[Alarm],
     *,
+    others: Iterable[Occurrence] = (),
     tolerance_s: float = TOLERANCE_S,
 ) -> list[Alarm]:
-    """Give the alarms of ``keyword`` that lie in none of its occurrences, widened."""
-    inside = _Inside([one for one in occurrences if one.keyword == keyword], tolerance_s)
+    """Give the alarms of ``keyword`` in none of its occurrences, nor of ``others``, all widened."""
+    said = [one for one in occurrences if one.keyword == keyword]
+    inside = _Inside([*said, *others], tolerance_s)
     return [one for one in alarms if one.keyword == keyword and not inside.of(one)]
 
 
@@ -160,6 +179,7 @@ def pool(trials: Sequence[Trials]) -> Trials:
         np.concatenate([one.delays_s for one in trials]),
         np.concatenate([one.false_scores for one in trials]),
         sum(one.hours for one in trials) / len(trials),
+        np.concatenate([one.confused_scores for one in trials]),
     )
 
 

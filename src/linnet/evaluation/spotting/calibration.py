@@ -116,10 +116,11 @@ def calibrate(
         raise InputError("there is no negative audio to calibrate on; name some with negatives=")
     durations_s = {one.id: one.duration_s for one in heard}
     raised = alarms(heard, keywords)
+    every = [one for keyword in keywords for one in occurrences(heard, keyword.text)[0]]
     found = []
     for keyword in keywords:
         placed, somewhere = occurrences(heard, keyword.text)
-        trials = match(keyword.text, placed, raised, durations_s, unplaced=somewhere)
+        trials = match(keyword.text, placed, raised, durations_s, unplaced=somewhere, others=every)
         if not trials.hours > 0:
             raise InputError(
                 f"all of the negative audio holds {keyword.text!r}; name audio without it"

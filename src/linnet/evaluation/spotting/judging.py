@@ -110,15 +110,20 @@ def _form(
     """Judge one form of the model."""
     durations_s = {one.id: one.duration_s for one in heard}
     raised = alarms(heard, keywords)
-    trials, false = {}, list[Alarm]()
-    for each in keywords:
-        placed, somewhere = occurrences(heard, each.text)
-        trials[each.text] = match(each.text, placed, raised, durations_s, unplaced=somewhere)
-        false += false_alarms(each.text, [*placed, *somewhere], raised)
+    trials, strict, false = {}, {}, list[Alarm]()
+    said = {each.text: occurrences(heard, each.text) for each in keywords}
+    every = [one for placed, _ in said.values() for one in placed]
+    for text, (placed, somewhere) in said.items():
+        trials[text] = match(text, placed, raised, durations_s, unplaced=somewhere, others=every)
+        # The term-weighted value counts a confusion as a false alarm.
+        strict[text] = match(text, placed, raised, durations_s, unplaced=somewhere)
+        rivals = [one for one in every if one.keyword != text]
+        false += false_alarms(text, [*placed, *somewhere], raised, others=rivals)
     thresholds = {each.text: each.threshold for each in keywords} if calibrated else None
     pooled = pool(list(trials.values()))
-    figures = _misses(pooled, rates) | _chosen(trials, pooled, thresholds)
-    figures |= _weighted(trials, thresholds, sum(durations_s.values()))
+    figures = _misses(pooled, rates) | _confused(pooled, rates)
+    figures |= _chosen(trials, pooled, thresholds)
+    figures |= _weighted(strict, thresholds, sum(durations_s.values()))
     figures |= _delays(trials, pooled, thresholds, rates)
     by_keyword = {
         text: _misses(one, rates)
@@ -147,6 +152,17 @@ def _misses(trials: Trials, rates: Sequence[float]) -> dict[str, Value]:
             figures[f"frr_at_{each:g}"] = Value(
                 point.frr.value, point.frr.low, high, point.frr.count, bound=point.bound
             )
+    return figures
+
+
+def _confused(pooled: Trials, rates: Sequence[float]) -> dict[str, Value]:
+    """Give, at each rate of false alarms, how many occurrences raised another keyword's alarm."""
+    said = len(pooled.true_scores)
+    figures = {}
+    for each in rates:
+        confused = pooled.confusions(at_rate(pooled, each).threshold)
+        if said:
+            figures[f"confused_at_{each:g}"] = _value(proportion(min(confused, said), said))
     return figures
 
 

@@ -35,13 +35,15 @@ _SHORT_TITLES = {
     "delay_median_s": "delay, median",
     "delay_p95_s": "delay, 95 %",
 }
-_SHARES = ("frr",)  # names that begin so are shares, shown in percent
+_SHARES = ("frr", "confused")  # names that begin so are shares, shown in percent
 
 
 def title(name: str) -> str:
     """Give the words for a figure."""
     if name.startswith("frr_at_"):
         return f"Missed at {name.removeprefix('frr_at_')} false alarms per hour"
+    if name.startswith("confused_at_"):
+        return f"Heard as another keyword, at {name.removeprefix('confused_at_')} per hour"
     return TITLES[name]
 
 
