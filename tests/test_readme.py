@@ -43,7 +43,7 @@ def test_the_commands_for_ones_own_words_run_in_their_order(
 ) -> None:
     monkeypatch.chdir(place)
     commands = [line for line in LINES if line and line not in (*LONG, *EXPERIMENTS)]
-    assert len(commands) == 6
+    assert len(commands) == 13
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "linnet"
