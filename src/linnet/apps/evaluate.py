@@ -11,6 +11,7 @@ that it was trained on, or on another one; writes report.json and report.html.
   linnet evaluate model=MODEL output=report data.root=PATH   the same corpus in another place
   linnet evaluate model=MODEL data=folders data.root=my_words commands=[yes,no]
   linnet evaluate model=MODEL split=valid beam=8
+  linnet evaluate model=MODEL/model.int8.onnx                the graph with int8 weights
 
 With task=spotting, judge keywords in long recordings that are made of the corpus's clips: misses at
 rates of false alarms per hour, for every graph of the folder side by side.

@@ -10,6 +10,9 @@ the checkpoint computes; fails, and leaves nothing behind, when they do not.
   linnet export checkpoint=runs/RUN/checkpoints/best.ckpt output=my_model
   linnet export checkpoint=BEST.ckpt output=my_model data.root=PATH   its corpus in another place
   linnet export checkpoint=BEST.ckpt output=my_model clips=0          without real recordings
+  linnet export checkpoint=BEST.ckpt output=my_model report=report    figures for the model card
+  linnet export checkpoint=BEST.ckpt output=my_model transducer=true commands=[yes,no]
+                          for sherpa-onnx: keyword spotter, hot words, and a grammar (HL.fst)
 """
 
 
