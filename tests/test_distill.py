@@ -113,7 +113,14 @@ def recogniser(kind: str) -> Recogniser:
         front_end = small_model.front_end(
             normalisation="training", normalise_waveform=False, stack=4
         )
-        settings = {"kind": "lookahead", "cell": "gru", "layers": 1, "hidden": 16, "lookahead": 2}
+        settings = {
+            "kind": "lookahead",
+            "cell": "gru",
+            "layers": 1,
+            "hidden": 16,
+            "lookahead": 2,
+            "history": 0,
+        }
         tokens = len(small_model.TOKENIZER.tokens)
         net = build({**settings, "dropout": 0.0, "features": front_end.features, "tokens": tokens})
     return Recogniser(front_end, net, small_model.TOKENIZER)

@@ -66,9 +66,9 @@ def test_both_graphs_equal_the_checkpoint(front: dict[str, Any], net: dict[str, 
 
 
 STREAMING: list[dict[str, Any]] = [
-    {"kind": "lookahead", "lookahead": 3},
-    {"kind": "chunked", "chunk": 4, "lookahead": 3},
-    {"kind": "chunked", "chunk": 2, "lookahead": 5},
+    {"kind": "lookahead", "lookahead": 3, "history": 0},
+    {"kind": "chunked", "chunk": 4, "lookahead": 3, "history": 0},
+    {"kind": "chunked", "chunk": 2, "lookahead": 5, "history": 0},
 ]
 
 

@@ -143,7 +143,7 @@ def test_what_cannot_be_shown_is_refused_in_a_line(
     assert "is a recording; expected a model first" in said
     said = refused(capsys, str(tmp_path / "nowhere.ckpt"))
     assert "there is no such checkpoint" in said
-    chunked = {"kind": "chunked", "cell": "gru", "layers": 1, "hidden": 8, "chunk": 4}
+    chunked = {"kind": "chunked", "cell": "gru", "layers": 1, "hidden": 8, "chunk": 4, "history": 0}
     ends = front_end(normalisation="training", normalise_waveform=False)
     sizes = {"features": ends.features, "tokens": len(TOKENIZER.tokens), "dropout": 0.0}
     network = streaming.network({**chunked, **sizes, "lookahead": 2})

@@ -27,8 +27,8 @@ from linnet.streaming import StreamingNetwork
 from linnet.streaming import network as build
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "lookahead": {"kind": "lookahead", "lookahead": 3},
-    "chunked": {"kind": "chunked", "chunk": 4, "lookahead": 3},
+    "lookahead": {"kind": "lookahead", "lookahead": 3, "history": 0},
+    "chunked": {"kind": "chunked", "chunk": 4, "lookahead": 3, "history": 0},
 }
 SHARED = {"cell": "gru", "layers": 2, "hidden": 24, "dropout": 0.1}
 FRONT_END: dict[str, Any] = {"normalisation": "training", "normalise_waveform": False, "stack": 4}

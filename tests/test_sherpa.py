@@ -97,7 +97,14 @@ def streaming_parts() -> tuple[FrontEnd, Network]:
     log_mel = front.log_mel(torch.from_numpy(heard)[None], torch.tensor([len(heard)]))[0]
     cepstra = log_mel @ front.dct
     front.set_statistics(cepstra.mean(0), cepstra.std(0))
-    settings = {"kind": "lookahead", "lookahead": 3, "cell": "gru", "layers": 2, "hidden": 24}
+    settings = {
+        "kind": "lookahead",
+        "lookahead": 3,
+        "history": 0,
+        "cell": "gru",
+        "layers": 2,
+        "hidden": 24,
+    }
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = build_network(

@@ -26,9 +26,9 @@ from linnet.streaming import network as build
 
 HOST = Path(__file__).parent / "sherpa_host.py"
 KINDS: dict[str, dict[str, Any]] = {
-    "lookahead": {"kind": "lookahead", "lookahead": 5},
-    "chunked": {"kind": "chunked", "chunk": 8, "lookahead": 4},
-    "far-sighted": {"kind": "chunked", "chunk": 3, "lookahead": 5},
+    "lookahead": {"kind": "lookahead", "lookahead": 5, "history": 0},
+    "chunked": {"kind": "chunked", "chunk": 8, "lookahead": 4, "history": 0},
+    "far-sighted": {"kind": "chunked", "chunk": 3, "lookahead": 5, "history": 0},
 }
 FRAMES = 4 * 31 + 2
 

@@ -20,9 +20,16 @@ from linnet.text import Words
 
 SHARED: dict[str, Any] = {"features": 12, "tokens": 5, "cell": "gru", "layers": 2, "dropout": 0.3}
 KINDS: dict[str, dict[str, Any]] = {
-    "lookahead": {"kind": "lookahead", **SHARED, "hidden": 7, "lookahead": 3},
-    "chunked": {"kind": "chunked", **SHARED, "hidden": 6, "chunk": 4, "lookahead": 3},
-    "far-sighted": {"kind": "chunked", **SHARED, "hidden": 6, "chunk": 2, "lookahead": 5},
+    "lookahead": {"kind": "lookahead", **SHARED, "hidden": 7, "lookahead": 3, "history": 9},
+    "chunked": {"kind": "chunked", **SHARED, "hidden": 6, "chunk": 4, "lookahead": 3, "history": 9},
+    "far-sighted": {
+        "kind": "chunked",
+        **SHARED,
+        "hidden": 6,
+        "chunk": 2,
+        "lookahead": 5,
+        "history": 9,
+    },
 }
 STEPS = 37
 
@@ -126,6 +133,22 @@ def test_layers_are_one_recurrence_over_all_chunks() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_in_training_a_clip_follows_the_end_of_another(kind: str) -> None:
+    """So that no network can tell where a clip begins; the answers are the clip's alone."""
+    net, features = network(kind, dropout=0.0), torch.randn(3, STEPS, 12)
+    steps = torch.full((3,), STEPS)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        trained = net.train()(features, steps)
+        torch.manual_seed(seed)
+        count = int(torch.randint(net.history + 1, ()))
+        joined = torch.cat([features.roll(1, 0)[:, STEPS - count :], features], dim=1)
+        alone = net.eval()(joined, steps + count)[:, count:]
+        torch.testing.assert_close(trained, alone, atol=1e-5, rtol=0)
+        assert torch.equal(trained, net(features, steps)) == (count == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_learns(kind: str) -> None:
     net = network(kind).train()
     net(torch.randn(2, STEPS, 12), torch.tensor([STEPS, 9])).square().sum().backward()
@@ -172,6 +195,7 @@ def test_a_front_end_that_needs_the_whole_clip_is_refused() -> None:
         ("lookahead", {"lookahead": 0}, "lookahead=0 must be at least 1"),
         ("chunked", {"chunk": 0}, "chunk=0 and lookahead=3 must be at least 1"),
         ("chunked", {"layers": 0}, "layers=0"),
+        ("chunked", {"history": -1}, "history=-1 must not be negative"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(

@@ -26,6 +26,7 @@ class ChunkedNetwork(StreamingNetwork):
         hidden: units a layer and direction.
         chunk: steps that are answered at once.
         lookahead: steps that the answers to a chunk see beyond it.
+        history: in training, most steps of another clip that each clip follows, unanswered.
         dropout: share of a layer's outputs that training sets to 0.
     """
 
@@ -39,6 +40,7 @@ class ChunkedNetwork(StreamingNetwork):
         hidden: int,
         chunk: int,
         lookahead: int,
+        history: int,
         dropout: float,
     ) -> None:
         settings = {
@@ -53,10 +55,17 @@ class ChunkedNetwork(StreamingNetwork):
             kind="chunked",
             chunk=chunk,
             lookahead=lookahead,
+            history=history,
             pending_width=features,
             settings={**settings, "bidirectional": True},
         )
-        self.settings = {"kind": self.kind, **settings, "chunk": chunk, "lookahead": lookahead}
+        self.settings = {
+            "kind": self.kind,
+            **settings,
+            "chunk": chunk,
+            "lookahead": lookahead,
+            "history": history,
+        }
 
     def advance(
         self, features: Float[Tensor, "batch steps features"], state: State

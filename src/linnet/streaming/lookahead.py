@@ -25,6 +25,7 @@ class LookaheadNetwork(StreamingNetwork):
         layers: recurrent layers.
         hidden: units a layer.
         lookahead: steps that an answer sees beyond its own.
+        history: in training, most steps of another clip that each clip follows, unanswered.
         dropout: share of a layer's outputs that training sets to 0.
         kernel: what computes the layers in training, as in ``Network``.
     """
@@ -38,6 +39,7 @@ class LookaheadNetwork(StreamingNetwork):
         layers: int,
         hidden: int,
         lookahead: int,
+        history: int,
         dropout: float,
         kernel: str = "auto",
     ) -> None:
@@ -53,10 +55,11 @@ class LookaheadNetwork(StreamingNetwork):
             kind="lookahead",
             chunk=1,
             lookahead=lookahead,
+            history=history,
             pending_width=hidden,
             settings={**settings, "bidirectional": False, "kernel": kernel},
         )
-        self.settings = {"kind": self.kind, **settings, "lookahead": lookahead}
+        self.settings = {"kind": self.kind, **settings, "lookahead": lookahead, "history": history}
         self.convolution = nn.Conv1d(hidden, hidden, lookahead + 1, groups=hidden, bias=False)
 
     def advance(

@@ -36,11 +36,19 @@ class StreamingNetwork(Network):
         chunk: steps; a piece is a multiple of them.
         lookahead: steps by which answers come late.
         pending_width: width of what is kept of each of these steps.
+        history: in training, most steps of another clip that each clip follows, unanswered.
         settings: those of ``Network``; gated recurrent units only.
     """
 
     def __init__(
-        self, *, kind: str, chunk: int, lookahead: int, pending_width: int, settings: dict[str, Any]
+        self,
+        *,
+        kind: str,
+        chunk: int,
+        lookahead: int,
+        pending_width: int,
+        history: int,
+        settings: dict[str, Any],
     ) -> None:
         if settings["cell"] != "gru":
             raise ValueError(
@@ -48,11 +56,14 @@ class StreamingNetwork(Network):
             )
         if chunk < 1 or lookahead < 1:
             raise ValueError(f"model: chunk={chunk} and lookahead={lookahead} must be at least 1")
+        if history < 0:
+            raise ValueError(f"model: history={history} must not be negative")
         super().__init__(**settings)
         self.kind = kind
         self.chunk = chunk
         self.lookahead = lookahead
         self.pending_width = pending_width
+        self.history = history
 
     def initial(self, batch: int) -> State:
         """Give the state before the first step of ``batch`` streams."""
@@ -87,10 +98,26 @@ class StreamingNetwork(Network):
         outside = torch.arange(longest, device=features.device) >= steps[:, None].to(
             features.device
         )
-        cleared = features.masked_fill(outside[..., None], 0.0)
-        unfilled = -(longest + self.lookahead) % self.chunk
-        late = self._whole(pad(cleared, (0, 0, 0, self.lookahead + unfilled)))
-        return late[:, self.lookahead : self.lookahead + longest]
+        followed = self._followed(features.masked_fill(outside[..., None], 0.0))
+        given = followed.shape[1]
+        unfilled = -(given + self.lookahead) % self.chunk
+        late = self._whole(pad(followed, (0, 0, 0, self.lookahead + unfilled)))
+        return late[:, self.lookahead + given - longest : self.lookahead + given]
+
+    def _followed(
+        self, features: Float[Tensor, "batch steps features"]
+    ) -> Float[Tensor, "batch longer features"]:
+        """Let each clip follow the end of another one, in training.
+
+        A network that knows when a clip begins learns to answer at its first step, before it has
+        heard anything, and to give there how frequent each token is; then it learns no more.
+        """
+        if not self.training or not self.history:
+            return features
+        most = min(self.history, features.shape[1])
+        count = int(torch.randint(most + 1, ()))
+        before = features.roll(1, dims=0)[:, features.shape[1] - count :]
+        return torch.cat([before, features], dim=1)
 
     def _whole(
         self, features: Float[Tensor, "batch steps features"]
