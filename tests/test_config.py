@@ -7,7 +7,7 @@ import pytest
 from linnet.apps import config
 from linnet.errors import ConfigError
 
-VERBS = ("train", "evaluate", "export", "prepare")
+VERBS = ("train", "evaluate", "export", "prepare", "streams")
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
     for path in config.folder().glob("*/*.yaml")
@@ -18,7 +18,8 @@ EXPERIMENTS = sorted(path.stem for path in config.folder().glob("experiment/*.ya
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_fits_the_constructor_it_feeds(option: str) -> None:
-    config.check_targets(config.compose("train", [option]))
+    verb = "evaluate" if option.startswith("streams=") else "train"
+    config.check_targets(config.compose(verb, [option]))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -70,7 +71,10 @@ def test_what_is_right_passes(override: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+model.colour=red", "model.colour: linnet.normalised.NormalisedNetwork has no such setting"),
+        (
+            "+model.colour=red",
+            "model.colour: linnet.normalised.NormalisedNetwork has no such setting",
+        ),
         ("data.words=[1]", "data.words"),
         ("trainer.max_epochs=null", ""),
     ],

@@ -75,14 +75,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     assert not all(torch.equal(a[key], c[key]) for key in a)
 
 
-SIX_EPOCHS = ("trainer.max_epochs=6", "augment=light")
+EPOCHS = 15  # so many that a signal after the first comes before the last
+FEW_STEPS = (f"trainer.max_epochs={EPOCHS}", "augment=light")
 
 
 @pytest.fixture(scope="module")
 def whole(corpus: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of six epochs that nothing interrupted."""
+    """A run that nothing interrupted."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    assert main(settings(corpus, run, *SIX_EPOCHS)) == 0
+    assert main(settings(corpus, run, *FEW_STEPS)) == 0
     return run
 
 
@@ -91,7 +92,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     corpus: list[str], whole: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     broken = tmp_path / "broken"
-    command = [sys.executable, "-m", "linnet", *settings(corpus, broken, *SIX_EPOCHS)]
+    command = [sys.executable, "-m", "linnet", *settings(corpus, broken, *FEW_STEPS)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (broken / "metrics.csv").exists():
@@ -100,7 +101,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
         time.sleep(0.005)
     process.send_signal(stop)
     _, said = process.communicate(timeout=60)
-    assert len(rows(broken)) < 6
+    assert len(rows(broken)) < EPOCHS
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert f"go on with: linnet train resume=true hydra.run.dir={broken}" in said

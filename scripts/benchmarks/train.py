@@ -8,9 +8,10 @@ are validation and checkpoints, which the peer has not either. A callback stops 
 block and lets the peer (``plain_loop``) train an epoch of the same clips. A block has as many steps
 as an epoch, so both sides pay for the start of one.
 
-Network, clips, batch, loss and threads are the same. The features of the peer are torchaudio's. It
-never augments; ours is shown without augmentation, and with. The peer is shown reading in its own
-process, and in two others: on a busy machine those get a share of the cores of their own.
+Clips, batch, loss and threads are the same, and so is the network but for the normalisation between
+its layers, which only ours has. The features of the peer are torchaudio's. It never augments; ours
+is shown without augmentation, and with. The peer is shown reading in its own process, and in two
+others: on a busy machine those get a share of the cores of their own.
 """
 
 import time
