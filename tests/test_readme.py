@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import spoken
-from linnet import sources
 from linnet.apps import config, main
+from linnet.sources.folders import Folders
 from linnet.sources.synthetic import Synthetic
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -69,5 +69,5 @@ def test_every_file_that_the_readme_names_is_there() -> None:
 
 def test_the_speakers_of_the_test_corpus_are_many_enough(place: Path) -> None:
     settings = config.compose("train", ["data=folders", f"data.root={place / 'my_words'}"]).data
-    source = sources.folders.Folders(**{k: v for k, v in settings.items() if k != "_target_"})
+    source = Folders(**{k: v for k, v in settings.items() if k != "_target_"})
     assert {clip.split for clip in source.clips()} == {"train", "valid", "test"}
