@@ -73,7 +73,7 @@ class NormalisedNetwork(Network):
             for width in widths
         ]
         for layer in made:
-            _initialise(layer)
+            initialise(layer)
         self.recurrent = Layers(list(made), hidden, bidirectional)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width, momentum=momentum) for width in widths)
 
@@ -139,7 +139,7 @@ def _normalised(
     return result
 
 
-def _initialise(layer: nn.RNNBase) -> None:
+def initialise(layer: nn.RNNBase) -> None:
     """Start with a recurrence that neither grows nor fades (Saxe et al. 2014)."""
     with torch.no_grad():
         for name, values in layer.named_parameters():

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from linnet.model import Network
+from linnet.normalised import initialise
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class StreamingNetwork(Network):
         if history < 0:
             raise ValueError(f"model: history={history} must not be negative")
         super().__init__(**settings)
+        initialise(self.recurrent)
         self.kind = kind
         self.chunk = chunk
         self.lookahead = lookahead
