@@ -59,7 +59,7 @@ def _comparison(
     ours = _training_step(fused, features, lengths, "fused")
     plain = _training_step(theirs, features, lengths, "torch")
     took = alternate(
-        timed(ours, options.least_s), timed(plain, options.least_s), max(1, options.turns // 2)
+        timed(ours, options.least_s), timed(plain, options.least_s), max(1, options.turns // 4)
     )
     return Comparison(
         benchmark="gru",
