@@ -15,6 +15,7 @@ _EXAMPLES = """examples:
   linnet train -m model.cell=gru,lstm,rnn seed=0,1,2 hydra.sweep.dir=runs/cells
   linnet compare runs/cells --output compared/
   linnet compare runs/cells --evaluate               judge those that have no report first
+  linnet compare runs/sizes --costs                  accuracy against weights and time, drawn
   linnet compare --task memory --output memory/      minutes on one core
   linnet compare --task memory --lengths 50,100,200,400,800 --seeds 0,1,2 --steps 4000
 """
@@ -28,10 +29,17 @@ def main(argv: Sequence[str]) -> int:
         parser.error("name the runs to compare, or --task memory")
     if options.task is not None and options.runs:
         parser.error(f"--task {options.task} trains by itself; leave out {options.runs[0]}")
+    if options.task is not None and options.costs:
+        parser.error(f"--costs draws runs; leave it out with --task {options.task}")
     if options.task is None:
         from linnet.apps import comparing
 
-        text = comparing.compare(options.runs, options.output, evaluate=options.evaluate)
+        text = comparing.compare(
+            options.runs,
+            options.output,
+            evaluate=options.evaluate,
+            against_costs=options.costs,
+        )
     else:
         from linnet.apps import memory
 
@@ -61,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--evaluate", action="store_true", help="judge each run that has no report yet"
+    )
+    parser.add_argument(
+        "--costs",
+        action="store_true",
+        help="draw accuracy against weights and time too, beside published models",
     )
     parser.add_argument("--task", choices=["memory"], help="train cells on a task instead")
     parser.add_argument("--cells", type=_names, default=["gru", "lstm", "rnn"], metavar="A,B")

@@ -3,25 +3,25 @@
     run folders -> groups that differ in more than the seed -> a row each -> table, JSON, picture
 
 A row holds what can be measured here and now (weights, inference, reach of the gradient) and what
-the run left behind (time per epoch, accuracy). The interval is Student's over the seeds.
+the run left behind (time per epoch, accuracy). The interval is Student's over the seeds; with one
+seed it is Wilson's over the answers that were counted.
 """
 
-import contextlib
 import json
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from linnet import apps, gates, module, runtime, streaming
-from linnet.apps import compared
-from linnet.errors import InputError, LinnetError, ModelError
+from linnet import gates, metrics, module, runtime, streaming
+from linnet.apps import compared, costs, gathering
+from linnet.apps.gathering import Run
+from linnet.errors import ModelError
 from linnet.export.graphs import waveform_graph
 from linnet.gates.reach import Reach
 from linnet.model import Network
@@ -30,32 +30,10 @@ from linnet.module import Recogniser
 _CONFIDENCE = 0.95
 # Steps and answers of the gradient's reach; calls of which inference takes the median.
 _STEPS, _ANSWERS, _CALLS = 100, 6, 15
-# Figures of a report that can stand for accuracy, the most telling first.
-_FIGURES = ("closed_set_accuracy", "accuracy_with_rejection", "sentence_accuracy")
-_NO_DIFFERENCE = ("seed", "resume")
 _HEADS = (
     *("", "seeds", "weights", "MB", "s an epoch", "ms for 1 s", "right", "95 % interval"),
     "gradient reaches back",
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training that is over.
-
-    Attributes:
-        folder: of the run.
-        settings: of the training by their dotted names.
-        epoch_s: time of an epoch.
-        accuracy: share that was right.
-        measured_on: and of what.
-    """
-
-    folder: Path
-    settings: Mapping[str, Any]
-    epoch_s: float
-    accuracy: float
-    measured_on: str
 
 
 @dataclass(frozen=True)
@@ -70,8 +48,10 @@ class Row:
         epoch_s: time of an epoch of training, the median.
         inference_ms: of the graph, for a second of audio on one thread.
         accuracy: mean over the seeds.
-        low: where its interval begins; None with one seed.
+        low: where its interval over the seeds begins; None with one seed.
         high: where it ends.
+        answers_low: where the interval over the answers of a single seed begins.
+        answers_high: where it ends; None with several seeds, or where nobody counted.
         measured_on: what accuracy was measured on.
         reach_s: how far back the gradient of the first run reaches; None if all the way.
         untrained_reach_s: the same before training.
@@ -86,117 +66,51 @@ class Row:
     accuracy: float
     low: float | None
     high: float | None
+    answers_low: float | None
+    answers_high: float | None
     measured_on: str
     reach_s: float | None
     untrained_reach_s: float | None
 
 
-def compare(folders: Sequence[Path], output: Path, *, evaluate: bool) -> str:
+def compare(
+    folders: Sequence[Path], output: Path, *, evaluate: bool, against_costs: bool = False
+) -> str:
     """Compare runs, write the files, and give the table as Markdown.
 
     Args:
         folders: runs, or folders of runs.
         output: folder for the files.
         evaluate: judge runs without a report first.
+        against_costs: draw accuracy against weights and time too, and list published models.
 
     Raises:
         InputError: there is no finished run in a folder.
     """
-    found = list(dict.fromkeys(path for folder in folders for path in _runs_in(folder)))
+    found = list(dict.fromkeys(path for folder in folders for path in gathering.find(folder)))
     if evaluate:
         for path in found:
-            _judge(path)
-    groups = _groups([_run(path) for path in found])
+            gathering.judge(path)
     rows, curves, step_s = [], {}, 0.0
-    for name, own in groups.items():
+    for name, own in gathering.groups([gathering.read(path) for path in found]).items():
         sys.stderr.write(f"compare: {name}\n")
         row, reaches, step_s = _row(name, own)
         rows.append(row)
         curves[name] = reaches
     text = _markdown(rows)
+    content: dict[str, object] = {"rows": [asdict(row) for row in rows]}
     output.mkdir(parents=True, exist_ok=True)
-    (output / "compared.md").write_text(text, encoding="utf-8")
-    content = json.dumps({"rows": [asdict(row) for row in rows]}, indent=2)
-    (output / "compared.json").write_text(content + "\n", encoding="utf-8")
     bars = [(row.name, row.accuracy, row.low, row.high) for row in rows]
     for theme, ending in compared.THEMES.items():
         picture = compared.runs(bars, curves, step_s, theme=theme)
         (output / f"compared{ending}.png").write_bytes(picture)
+    if against_costs:
+        text += costs.markdown()
+        content |= costs.content()
+        costs.write([_point(row) for row in rows], rows[0].measured_on, output)
+    (output / "compared.md").write_text(text, encoding="utf-8")
+    (output / "compared.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return text
-
-
-def _runs_in(folder: Path) -> list[Path]:
-    """Give the run folders at or below ``folder``."""
-    found = sorted(path.parent for path in folder.rglob("record.json"))
-    ready = [path for path in found if (path / "checkpoints" / "best.ckpt").is_file()]
-    if not ready:
-        raise InputError(
-            f"{folder}: there is no finished run in it; expected record.json and "
-            "checkpoints/best.ckpt as linnet train leaves them"
-        )
-    return ready
-
-
-def _judge(folder: Path) -> None:
-    """Evaluate a run that has no report; what the verb prints is progress here."""
-    if (folder / "report" / "report.json").is_file():
-        return
-    best = folder / "checkpoints" / "best.ckpt"
-    with contextlib.redirect_stdout(sys.stderr):
-        status = apps.main(["evaluate", f"model={best}", f"output={folder / 'report'}"])
-    if status:
-        raise LinnetError(f"{folder}: linnet evaluate ended with status {status}")
-
-
-def _run(folder: Path) -> Run:
-    """Read what a run left behind."""
-    try:
-        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-        result, settings = record["result"], record["settings"]
-        epoch_s = result["seconds"] / max(result["epochs"], 1)
-        report = folder / "report" / "report.json"
-        if report.is_file():
-            figures = json.loads(report.read_text(encoding="utf-8"))["figures"]
-            name = next(name for name in _FIGURES if name in figures)
-            accuracy, measured_on = figures[name]["value"], f"{name.replace('_', ' ')}, test"
-        else:
-            monitor = settings["checkpoints"]["monitor"]
-            best = float(result["best"])
-            accuracy = best if monitor.endswith("accuracy") else max(0.0, 1 - best)
-            measured_on = f"{monitor.replace('/', ' ')}, best epoch"
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise InputError(
-            f"{folder}: its record.json or report.json says no result ({error!r}); let its "
-            "training end, or leave it out"
-        ) from error
-    return Run(folder, _flat(settings), epoch_s, float(accuracy), measured_on)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
-def _groups(found: Sequence[Run]) -> dict[str, list[Run]]:
-    """Put runs that differ in the seed alone together, named by what sets them apart."""
-    keys = dict.fromkeys(key for run in found for key in run.settings)
-    differing = [
-        key
-        for key in keys
-        if key not in _NO_DIFFERENCE and len({repr(run.settings.get(key)) for run in found}) > 1
-    ]
-    groups: dict[str, list[Run]] = {}
-    for run in found:
-        parts = [f"{key.rpartition('.')[2]}={run.settings.get(key)}" for key in differing]
-        if len(differing) == 1:
-            parts = [str(run.settings.get(differing[0]))]
-        groups.setdefault(", ".join(parts) or run.folder.name, []).append(run)
-    return groups
 
 
 def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float]:
@@ -205,6 +119,7 @@ def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float
     megabytes, inference_ms = _inference(model)
     accuracies = [run.accuracy for run in own]
     low, high = interval(accuracies)
+    answers_low, answers_high = counted(own)
     # The time is measured in float32, the gradient followed in float64.
     torch.manual_seed(0)
     fresh = streaming.network(model.network.settings)
@@ -220,6 +135,8 @@ def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float
         accuracy=statistics.fmean(accuracies),
         low=low,
         high=high,
+        answers_low=answers_low,
+        answers_high=answers_high,
         measured_on=own[0].measured_on,
         reach_s=_seconds(after, step_s),
         untrained_reach_s=_seconds(before, step_s),
@@ -237,6 +154,20 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)) * error
     mean = statistics.fmean(values)
     return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def counted(own: Sequence[Run]) -> tuple[float | None, float | None]:
+    """Give Wilson's interval over the answers of a single run; none of several, or uncounted."""
+    if len(own) > 1 or not own[0].answers:
+        return None, None
+    figure = metrics.proportion(round(own[0].accuracy * own[0].answers), own[0].answers)
+    return figure.low, figure.high
+
+
+def _point(row: Row) -> costs.Point:
+    """Give what is drawn of a row."""
+    ends = (row.answers_low, row.answers_high) if row.low is None else (row.low, row.high)
+    return costs.Point(row.name, row.weights, row.inference_ms, row.accuracy, *ends)
 
 
 def _inference(model: Recogniser) -> tuple[float | None, float | None]:
@@ -278,20 +209,29 @@ def _markdown(rows: Sequence[Row]) -> str:
     """Give the table, and what one must know to read it."""
     lines = [f"| {' | '.join(_HEADS)} |", f"|---|{'---:|' * (len(_HEADS) - 1)}"]
     for row in rows:
-        interval = "one seed" if row.low is None else f"{row.low:.1%} to {row.high:.1%}"
         cells = [
             *(row.name, str(row.seeds), f"{row.weights:,}", _maybe(row.megabytes, ".2f")),
             *(f"{row.epoch_s:.1f}", _maybe(row.inference_ms, ".2f"), f"{row.accuracy:.1%}"),
-            *(interval, f"{_far(row.untrained_reach_s)}, trained {_far(row.reach_s)}"),
+            *(_told(row), f"{_far(row.untrained_reach_s)}, trained {_far(row.reach_s)}"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     measured = "; ".join(dict.fromkeys(row.measured_on for row in rows))
     return "\n".join(lines) + (
-        f"\n\nRight: {measured}. Interval: Student's, over the seeds. Time of an epoch: on the "
+        f"\n\nRight: {measured}. Interval: Student's, over the seeds; of one seed "
+        "Wilson's, over its answers. Time of an epoch: on the "
         "machine of each run, all that a run does divided by its epochs. Time for a second of "
         "audio: onnxruntime, one thread, here. Gradient: above 1 % of its largest, on noise, "
         "before training and after.\n"
     )
+
+
+def _told(row: Row) -> str:
+    """Say the interval."""
+    if row.low is not None:
+        return f"{row.low:.1%} to {row.high:.1%}"
+    if row.answers_low is not None:
+        return f"{row.answers_low:.1%} to {row.answers_high:.1%}, one seed"
+    return "one seed"
 
 
 def _maybe(value: float | None, form: str) -> str:
