@@ -40,6 +40,9 @@ VARIANTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"stack": 4, "cepstra": 13, "mels": 41}, {"layers": 1}),
     ({"sample_rate": 8000, "high_hz": 3800.0, "window_ms": 30.0, "stack": 3}, {}),
     ({"window_ms": 20.0, "shift_ms": 7.5}, {}),
+    ({"cepstra": 0}, {}),
+    ({"cepstra": 0, "stack": 4}, {"channels": [4, 6, 5], "strides": [2, 2, 1]}),
+    ({"cepstra": 0, "normalisation": "training"}, {"channels": [4], "strides": [2]}),
 ]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from linnet.apps import config
 from linnet.filters import LOG_FLOOR, dct_matrix
-from linnet.frontend import FrontEnd
+from linnet.frontend import VARIANCE_EPSILON, FrontEnd
 
 AWKWARD = [0, 1, 79, 80, 399, 400, 401, 1999, 4321, 7919, 16000]
 
@@ -192,6 +192,16 @@ def test_a_log_mel_too_short_for_a_step_is_filled_with_the_floor() -> None:
     torch.testing.assert_close(features, expected)
 
 
+def test_without_cepstra_features_are_the_normalised_log_mel() -> None:
+    module = front_end(cepstra=0, stack=1)
+    waveform, samples = clip(16000)[None], torch.tensor([16000])
+    features, _ = module(waveform, samples)
+    log_mel = module.log_mel(module.level(waveform, samples), samples)[0].double()
+    centred = log_mel - log_mel.mean(0)
+    expected = centred / (centred.square().mean(0) + VARIANCE_EPSILON).sqrt()
+    torch.testing.assert_close(features[0].double(), expected, atol=1e-5, rtol=0)
+
+
 def test_training_statistics_are_subtracted_and_divided_by() -> None:
     module = front_end(normalisation="training", stack=1)
     waveform, samples = clip(16000)[None], torch.tensor([16000])
@@ -206,6 +216,7 @@ def test_training_statistics_are_subtracted_and_divided_by() -> None:
     [
         ({"high_hz": 9000.0}, "high_hz=9000.0 must satisfy"),
         ({"cepstra": 81}, "cepstra=81 must lie between 1 and mels=80"),
+        ({"cepstra": -1}, "cepstra=-1 must lie between 1 and mels=80, or be 0"),
         ({"stack": 0}, "stack=0 must be at least 1"),
         ({"normalisation": "none"}, "must be 'utterance' or 'training'"),
     ],

@@ -59,7 +59,7 @@ class FrontEnd(nn.Module):
         mels: mel filters.
         low_hz: lower edge of the filter bank.
         high_hz: upper edge of the filter bank.
-        cepstra: coefficients kept.
+        cepstra: coefficients kept; 0 keeps the log-mel itself, for what reads neighbouring bands.
         normalisation: ``utterance`` takes mean and variance from the clip itself, ``training``
             from the training set (``set_statistics``).
         normalise_waveform: bring each clip to mean 0 and variance 1 first: gain does not matter.
@@ -93,8 +93,11 @@ class FrontEnd(nn.Module):
                 f"frontend: low_hz={low_hz} and high_hz={high_hz} must satisfy 0 <= low < high <= "
                 f"sample_rate / 2 = {sample_rate / 2}"
             )
-        if not 1 <= cepstra <= mels:
-            raise ValueError(f"frontend: cepstra={cepstra} must lie between 1 and mels={mels}")
+        if not 0 <= cepstra <= mels:
+            raise ValueError(
+                f"frontend: cepstra={cepstra} must lie between 1 and mels={mels}, or be 0 for the "
+                "log-mel itself"
+            )
         if stack < 1:
             raise ValueError(f"frontend: stack={stack} must be at least 1")
         if normalisation not in ("utterance", "training"):
@@ -122,7 +125,8 @@ class FrontEnd(nn.Module):
         self.normalisation = normalisation
         self.normalise_waveform = normalise_waveform
         self.stack = stack
-        self.features = cepstra * stack
+        width = cepstra or mels
+        self.features = width * stack
         # Kaldi centres frame k on sample (k + 1/2) * shift: the first frames start before the clip.
         self.lead_samples = (self.window_samples - self.shift_samples) // 2
         # A shorter clip is filled up with zeros: at least one window, at least one step.
@@ -130,9 +134,9 @@ class FrontEnd(nn.Module):
         bins = self.fft_samples // 2 + 1
         self._constant("window", povey_window(self.window_samples))
         self._constant("mel", mel_matrix(mels, bins, sample_rate, low_hz, high_hz).T)
-        self._constant("dct", dct_matrix(cepstra, mels).T)
-        self.register_buffer("mean", torch.zeros(cepstra))
-        self.register_buffer("deviation", torch.ones(cepstra))
+        self._constant("dct", dct_matrix(cepstra, mels).T if cepstra else np.eye(mels))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
 
     def _constant(self, name: str, values: Float64[np.ndarray, "..."]) -> None:
         """Keep ``values`` with the module but out of checkpoints: the settings say them already."""

@@ -1,6 +1,6 @@
 """The network: stacked recurrent layers and a linear CTC head.
 
-    features -> [recurrent layer -> dropout] x layers -> linear -> log-softmax
+    features -> (convolutions) -> [recurrent layer -> dropout] x layers -> linear -> log-softmax
 
 The gated recurrent unit (Cho et al. 2014) steers one state by two gates. As cuDNN, PyTorch and ONNX
 (with ``linear_before_reset=1``) compute it:
@@ -14,7 +14,7 @@ In the paper the reset gate acts on h before the product (``R_n (r * h)``), and 
 places; the form above lets all three products with h be one matrix product.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from linnet import cells
 from linnet import kernel as kernels
+from linnet.convolved import Convolutions
 
 CELLS: dict[str, Callable[..., Any]] = {
     "gru": nn.GRU,
@@ -52,6 +53,9 @@ class Network(nn.Module):
         hidden: units a layer and direction.
         bidirectional: read each clip in both directions.
         dropout: share of a layer's outputs that training sets to 0.
+        channels: of convolutions that read the features before the layers do (``convolved``); none
+            without.
+        strides: of these in time.
         kernel: ``auto``, ``fused`` or ``torch``: what computes the layers in training
             (``linnet.kernel.run``); it changes the time, not the answers.
     """
@@ -66,6 +70,8 @@ class Network(nn.Module):
         hidden: int,
         bidirectional: bool,
         dropout: float,
+        channels: Sequence[int] = (),
+        strides: Sequence[int] = (),
         kernel: str = "auto",
     ) -> None:
         super().__init__()
@@ -90,8 +96,12 @@ class Network(nn.Module):
             "bidirectional": bidirectional,
             "dropout": dropout,
         }
+        self.stem: Convolutions | None = None
+        if channels:
+            self.settings |= {"channels": list(channels), "strides": list(strides)}
+            self.stem = Convolutions(features=features, channels=channels, strides=strides)
         self.recurrent = CELLS[cell](
-            features,
+            self.stem.width if self.stem is not None else features,
             hidden,
             num_layers=layers,
             bidirectional=bidirectional,
@@ -110,6 +120,12 @@ class Network(nn.Module):
         """Give the network that computes the same in use, without what only training needs."""
         return self
 
+    def read(
+        self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch steps width"]:
+        """Give what the first recurrent layer reads: the features, or what the stem made of it."""
+        return features if self.stem is None else self.stem(features, steps)
+
     def forward(
         self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch steps tokens"]:
@@ -119,5 +135,6 @@ class Network(nn.Module):
             features: may hold anything beyond each clip's steps.
             steps: length of each clip, at least 1.
         """
-        states = kernels.run(self.recurrent, features, steps, kernel=self.kernel)
+        given = self.read(features, steps)
+        states = kernels.run(self.recurrent, given, steps, kernel=self.kernel)
         return torch.log_softmax(self.head(self.dropout(states)), dim=-1)

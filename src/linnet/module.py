@@ -7,6 +7,7 @@ the constructor arguments of front-end and network and the tokens, so that using
 configuration.
 """
 
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from linnet import decode, metrics
 from linnet.aligned import aligned_loss
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
+from linnet.convolved import Convolutions
 from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
 from linnet.errors import ConfigError, LinnetError, ModelError
@@ -70,6 +72,8 @@ class Recogniser(nn.Module):
                 f"frontend.normalise_waveform={front_end.normalise_waveform} needs the whole clip, "
                 "but this model streams; use frontend=streaming"
             )
+        if network.stem is not None:
+            _check_stem(front_end, network.stem)
         self.front_end = front_end
         self.network = network
         self.tokenizer = tokens
@@ -105,6 +109,20 @@ class Recogniser(nn.Module):
     def seconds(self, step: int) -> float:
         """Give the time at which ``step`` starts."""
         return self.front_end.seconds(step)
+
+
+def _check_stem(front_end: FrontEnd, stem: Convolutions) -> None:
+    """Refuse convolutions over what are not the frames and bands that they take it for."""
+    if front_end.settings["cepstra"]:
+        raise ConfigError(
+            f"frontend.cepstra={front_end.settings['cepstra']} gives coefficients, but this "
+            "model's convolutions read neighbouring mel bands; use frontend=log_mel"
+        )
+    if math.prod(stem.strides) != front_end.stack:
+        raise ConfigError(
+            f"model.stack={front_end.stack} frames make a step, but model.strides={stem.strides} "
+            f"multiply to {math.prod(stem.strides)}; make them equal"
+        )
 
 
 def recogniser(description: dict[str, Any]) -> Recogniser:

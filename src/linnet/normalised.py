@@ -1,6 +1,6 @@
 """Recurrent layers that are easier to train: what each one reads is batch-normalised.
 
-    features -> [batch norm -> dropout -> recurrent layer] x layers -> linear -> log-softmax
+    features -> (convolutions) -> [batch norm -> dropout -> recurrent layer] x layers -> head
 
 Only what comes from the layer below is normalised, over all steps of all clips (Laurent et al.
 2016, "Batch normalized recurrent neural networks"; Amodei et al. 2016, section 3.2), never the
@@ -9,14 +9,15 @@ absorbed by the input weights: ``plain`` gives the same function as a ``Network`
 of it reaches a device.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linnet import kernel as kernels
+from linnet.convolved import Convolutions, batch_norm, inside, scale_and_offset
 from linnet.model import Layers, Network
 
 _TORCH_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
@@ -34,6 +35,8 @@ class NormalisedNetwork(Network):
         bidirectional: read each clip in both directions.
         dropout: share of a layer's inputs (but the first's) that training sets to 0.
         momentum: share of the newest batch in the running mean and variance.
+        channels: of convolutions before the layers, normalised too; none without.
+        strides: of these in time.
         kernel: as in ``Network``.
     """
 
@@ -48,6 +51,8 @@ class NormalisedNetwork(Network):
         bidirectional: bool,
         dropout: float,
         momentum: float,
+        channels: Sequence[int] = (),
+        strides: Sequence[int] = (),
         kernel: str = "auto",
     ) -> None:
         if cell not in _TORCH_CELLS:
@@ -63,11 +68,18 @@ class NormalisedNetwork(Network):
             hidden=hidden,
             bidirectional=bidirectional,
             dropout=dropout,
+            channels=channels,
+            strides=strides,
             kernel=kernel,
         )
         self._plain_settings: dict[str, Any] = self.settings
         self.settings = {"kind": "normalised", **self.settings, "momentum": momentum}
-        widths = [features, *[hidden * (2 if bidirectional else 1)] * (layers - 1)]
+        if self.stem is not None:
+            self.stem = Convolutions(
+                features=features, channels=channels, strides=strides, momentum=momentum
+            )
+        read = self.recurrent.input_size
+        widths = [read, *[hidden * (2 if bidirectional else 1)] * (layers - 1)]
         made = [
             _TORCH_CELLS[cell](width, hidden, bidirectional=bidirectional, batch_first=True)
             for width in widths
@@ -86,11 +98,10 @@ class NormalisedNetwork(Network):
             features: may hold anything beyond each clip's steps.
             steps: length of each clip, at least 1.
         """
-        order = torch.arange(features.shape[1], device=features.device)
-        inside = order < steps[:, None].to(features.device)
-        states = features
+        states = self.read(features, steps)
+        within = inside(states, steps)
         for number, (norm, layer) in enumerate(self._pairs()):
-            given = _normalised(norm, states, inside)
+            given = batch_norm(norm, states, within)
             if number:
                 given = self.dropout(given)
             states = kernels.run(layer, given, steps, kernel=self.kernel)
@@ -110,10 +121,9 @@ class NormalisedNetwork(Network):
         """
         network = Network(**self._plain_settings, kernel=self.kernel)
         network.head.load_state_dict(self.head.state_dict())
+        network.stem = None if self.stem is None else self.stem.plain()
         for number, (norm, layer) in enumerate(self._pairs()):
-            mean, variance = (cast("Tensor", one) for one in (norm.running_mean, norm.running_var))
-            scale = norm.weight / torch.sqrt(variance + norm.eps)
-            offset = norm.bias - scale * mean
+            scale, offset = scale_and_offset(norm)
             for name, values in layer.named_parameters():
                 kind, _, direction = name.partition("_l0")
                 if kind == "weight_ih":
@@ -124,19 +134,6 @@ class NormalisedNetwork(Network):
                     found = values
                 getattr(network.recurrent, f"{kind}_l{number}{direction}").copy_(found)
         return network.train(self.training)
-
-
-def _normalised(
-    norm: nn.BatchNorm1d,
-    features: Float[Tensor, "batch steps width"],
-    inside: Bool[Tensor, "batch steps"],
-) -> Float[Tensor, "batch steps width"]:
-    """Normalise the steps inside the clips; what stands beyond them counts for nothing."""
-    if bool(inside.all()):
-        return norm(features.flatten(0, 1)).view_as(features)
-    result = torch.zeros_like(features)
-    result[inside] = norm(features[inside]).to(result.dtype)
-    return result
 
 
 def initialise(layer: nn.RNNBase) -> None:

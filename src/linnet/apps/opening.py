@@ -97,8 +97,9 @@ class Checkpoint:
             replayed = torch.log_softmax(self._network.head(top), dim=-1)
             return traces, float((replayed - self.network()(features)).abs().max())
         made = cells.directions(self._network.recurrent, str(self.settings["cell"]))
-        traces = gates.stack(made, features)
-        states = self._network.recurrent(features[None])[0][0]
+        given = self._network.read(features[None], torch.tensor([len(features)]))[0]
+        traces = gates.stack(made, given)
+        states = self._network.recurrent(given[None])[0][0]
         return traces, float((_top(traces) - states).abs().max())
 
 

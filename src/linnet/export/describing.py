@@ -106,7 +106,7 @@ def check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) -> 
     Raises:
         ModelError: they are not, or a weight is no number.
     """
-    features, tokens = network.recurrent.input_size, network.head.out_features
+    features, tokens = network.settings["features"], network.head.out_features
     if features != front_end.features:
         raise ModelError(
             f"the front-end gives {front_end.features} features a step, the network takes "

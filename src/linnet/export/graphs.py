@@ -2,7 +2,7 @@
 
     model.onnx     waveform -> power spectrum (spectrum.py) -> log-mel -+
     features.onnx                                              log-mel -+-> cepstra -> normalised
-                     -> stacked -> recurrent layers -> head -> log-probabilities
+                     -> stacked -> (convolutions) -> recurrent layers -> head -> log-probabilities
 
 Only plain operators that every runtime has, onnxruntime in a browser among them. A backward layer
 is a forward one between two ReverseSequence nodes: some runtimes ignore the lengths that the
@@ -19,6 +19,7 @@ import torch
 
 from linnet.export import layers, spectrum, stream
 from linnet.export.builder import FLOAT, INT64, Graph
+from linnet.export.convolutions import convolutions
 from linnet.filters import LOG_FLOOR
 from linnet.frontend import VARIANCE_EPSILON, FrontEnd
 from linnet.model import Network
@@ -102,12 +103,10 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
     inside = _inside(graph, "clip/inside", positions, frames)
     clipped = graph.node("Where", "clip/clipped", inside, padded, floor)
     enough = graph.node("Max", "clip/frames", frames, graph.ints(stack))
-    # The DCT is linear: the mean taken off before it does not swell the numbers that it rounds.
-    dct = graph.constant("cepstra/dct", layers.numbers(front_end.dct))
     if front_end.normalisation == "training":
         centre = graph.constant("cepstra/mean", layers.filling(front_end))
         centred = graph.node("Sub", "cepstra/centred", clipped, centre)
-        cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
+        cepstra = layers.cepstra(graph, front_end, centred)
         deviation = graph.constant("cepstra/deviation", layers.numbers(front_end.deviation))
     else:
         filled = _inside(graph, "clip/filled", positions, enough)
@@ -117,7 +116,7 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
             "Sub", "cepstra/difference", clipped, _mean(graph, "cepstra/mean", kept, enough)
         )
         centred = graph.node("Mul", "cepstra/centred", difference, mask)
-        cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
+        cepstra = layers.cepstra(graph, front_end, centred)
         deviation = _deviation(graph, cepstra, enough)
     normalised = graph.node("Div", "cepstra/normalised", cepstra, deviation)
     steps = graph.node("Div", "clip/steps", enough, graph.ints(stack))
@@ -173,6 +172,8 @@ def _network(graph: Graph, network: Network, features: str, steps: str, output: 
     if isinstance(network, StreamingNetwork):
         layers.head(graph, network, stream.whole(graph, network, features, steps), output)
         return
+    if network.stem is not None:
+        features = convolutions(graph, network.stem, features, steps)
     states = graph.node("Transpose", "network/steps_first", features, perm=[1, 0, 2])
     for layer in range(network.recurrent.num_layers):
         given = states

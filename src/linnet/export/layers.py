@@ -121,6 +121,17 @@ def head(graph: Graph, network: Network, states: str, output: str) -> str:
     return graph.node("LogSoftmax", output, logits, axis=-1)
 
 
+def cepstra(graph: Graph, front_end: FrontEnd, centred: str) -> str:
+    """Add the DCT of a log-mel whose mean was taken off, unless the front-end keeps the log-mel.
+
+    The DCT is linear: the mean taken off before it does not swell the numbers that it rounds.
+    """
+    if not front_end.settings["cepstra"]:
+        return centred
+    dct = graph.constant("cepstra/dct", numbers(front_end.dct))
+    return graph.node("MatMul", "cepstra/cepstra", centred, dct)
+
+
 def filling(front_end: FrontEnd) -> Float32[np.ndarray, " mels"]:
     """Give the log-mel that is the mean of the training set: its features are zeros."""
     return numbers(front_end.dct.double() @ front_end.mean.double())

@@ -141,8 +141,7 @@ def _features(graph: Graph, front_end: FrontEnd) -> str:
     """Give the network's input [N, T', features] from ``x``, whose frames are whole steps."""
     centre = graph.constant("cepstra/mean", layers.filling(front_end))
     centred = graph.node("Sub", "cepstra/centred", "x", centre)
-    dct = graph.constant("cepstra/dct", layers.numbers(front_end.dct))
-    cepstra = graph.node("MatMul", "cepstra/cepstra", centred, dct)
+    cepstra = layers.cepstra(graph, front_end, centred)
     deviation = graph.constant("cepstra/deviation", layers.numbers(front_end.deviation))
     normalised = graph.node("Div", "cepstra/normalised", cepstra, deviation)
     stacked = graph.ints(0, -1, front_end.features)
