@@ -137,8 +137,9 @@ def test_published_models_stand_with_split_and_source() -> None:
 def test_costs_are_drawn_and_published_figures_written_beside_the_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # In the order of the folders the larger stands first.
+    finished(tmp_path / "runs" / "a", "gru_layernorm", 0, 0.95)
     finished(tmp_path / "runs" / "gru", "gru", 0, 0.9)
-    finished(tmp_path / "runs" / "ln", "gru_layernorm", 0, 0.95)
     report = tmp_path / "runs" / "gru" / "report" / "report.json"
     report.write_text(json.dumps({"figures": {"sentence_accuracy": {"value": 0.9, "count": 50}}}))
     output = tmp_path / "out"
@@ -149,6 +150,8 @@ def test_costs_are_drawn_and_published_figures_written_beside_the_runs(
     assert text.rstrip().endswith("For orientation, not a comparison.")
     content = json.loads((output / "compared.json").read_text())
     assert len(content["published"]) == len(published.MODELS)
+    weights = [row["weights"] for row in content["rows"]]
+    assert weights == sorted(weights)
     rows = {row["name"]: row for row in content["rows"]}
     wilson = metrics.proportion(45, 50)
     assert (rows["gru"]["answers_low"], rows["gru"]["answers_high"]) == (wilson.low, wilson.high)

@@ -97,6 +97,8 @@ def compare(
         row, reaches, step_s = _row(name, own)
         rows.append(row)
         curves[name] = reaches
+    if against_costs:
+        rows.sort(key=lambda row: row.weights)
     text = _markdown(rows)
     content: dict[str, object] = {"rows": [asdict(row) for row in rows]}
     output.mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,7 @@ def compare(
     if against_costs:
         text += costs.markdown()
         content |= costs.content()
-        costs.write([_point(row) for row in rows], rows[0].measured_on, output)
+        costs.write([_point(row) for row in rows], _measured_on(rows), output)
     (output / "compared.md").write_text(text, encoding="utf-8")
     (output / "compared.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return text
@@ -215,14 +217,17 @@ def _markdown(rows: Sequence[Row]) -> str:
             *(_told(row), f"{_far(row.untrained_reach_s)}, trained {_far(row.reach_s)}"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    measured = "; ".join(dict.fromkeys(row.measured_on for row in rows))
     return "\n".join(lines) + (
-        f"\n\nRight: {measured}. Interval: Student's, over the seeds; of one seed "
+        f"\n\nRight: {_measured_on(rows)}. Interval: Student's, over the seeds; of one seed "
         "Wilson's, over its answers. Time of an epoch: on the "
         "machine of each run, all that a run does divided by its epochs. Time for a second of "
         "audio: onnxruntime, one thread, here. Gradient: above 1 % of its largest, on noise, "
         "before training and after.\n"
     )
+
+
+def _measured_on(rows: Sequence[Row]) -> str:
+    return "; ".join(dict.fromkeys(row.measured_on for row in rows))
 
 
 def _told(row: Row) -> str:

@@ -94,7 +94,7 @@ def markdown() -> str:
     """Give the published figures as a table, and why they are no comparison."""
     lines = ["| published model | weights | right | on | source |", "|---|---:|---:|---|---|"]
     lines += [
-        f"| {one.name} | {one.weights:,} | {100 * one.accuracy:.4g}% | {one.split} | {one.source} |"
+        f"| {one.name} | {one.weights:,} | {one.accuracy:.1%} | {one.split} | {one.source} |"
         for one in MODELS
     ]
     return "\n" + "\n".join(lines) + f"\n\n{NOTE}\n"
