@@ -104,6 +104,18 @@ def test_alarms_have_the_planted_times_and_scores() -> None:
         assert one.decided_s - one.end_s == pytest.approx(wait + 0.3 - STEP_S, abs=2 * STEP_S)
 
 
+def test_keywords_are_also_judged_each_at_its_own_rate() -> None:
+    loud, quiet = [(10.0 * i, "no", 0.9) for i in range(1, 7)], [(100.0, "go", 0.3)]
+    said = [(100.0, 100.6, "go"), (200.0, 200.6, "no")]
+    one = heard([*loud, *quiet, (200.2, "no", 0.95)], said)
+    figures = judged(one, texts=("go", "no")).forms[0].figures
+    # Six false "no" in an hour: under one threshold at five an hour the quiet "go" is lost.
+    assert (figures["frr_at_5"].value, figures["frr_at_5"].count) == (0.5, 2)
+    assert (figures["frr_each_at_5"].value, figures["frr_each_at_5"].count) == (0.0, 2)
+    assert figures["frr_each_at_0.1"].bound
+    assert "frr_each_at_5" not in judged(one).forms[0].figures
+
+
 def test_a_keyword_within_a_sentence_is_neither_said_nor_negative() -> None:
     one = heard(RAISED, SAID)
     placed, somewhere = spotting.occurrences([one], "go")

@@ -121,7 +121,7 @@ def _form(
         false += false_alarms(text, [*placed, *somewhere], raised, others=rivals)
     thresholds = {each.text: each.threshold for each in keywords} if calibrated else None
     pooled = pool(list(trials.values()))
-    figures = _misses(pooled, rates) | _confused(pooled, rates)
+    figures = _misses(pooled, rates) | _misses_each(trials, rates) | _confused(pooled, rates)
     figures |= _chosen(trials, pooled, thresholds)
     figures |= _weighted(strict, thresholds, sum(durations_s.values()))
     figures |= _delays(trials, pooled, thresholds, rates)
@@ -152,6 +152,25 @@ def _misses(trials: Trials, rates: Sequence[float]) -> dict[str, Value]:
             figures[f"frr_at_{each:g}"] = Value(
                 point.frr.value, point.frr.low, high, point.frr.count, bound=point.bound
             )
+    return figures
+
+
+def _misses_each(trials: Mapping[str, Trials], rates: Sequence[float]) -> dict[str, Value]:
+    """Give the misses of all keywords where each raises so many false alarms an hour by itself.
+
+    Every keyword has the threshold that its own rate asks for, as calibration sets it; so all
+    together raise as many times more. One keyword has nothing to add to ``_misses``.
+    """
+    said = sum(len(one.true_scores) for one in trials.values())
+    if not said or len(trials) == 1:
+        return {}
+    figures = {}
+    for each in rates:
+        points = [(one, at_rate(one, each)) for one in trials.values()]
+        bound = any(point.bound for _, point in points)
+        frr = proportion(sum(one.misses(point.threshold) for one, point in points), said)
+        high = 1.0 if bound else frr.high
+        figures[f"frr_each_at_{each:g}"] = Value(frr.value, frr.low, high, said, bound=bound)
     return figures
 
 

@@ -42,6 +42,8 @@ def title(name: str) -> str:
     """Give the words for a figure."""
     if name.startswith("frr_at_"):
         return f"Missed at {name.removeprefix('frr_at_')} false alarms per hour"
+    if name.startswith("frr_each_at_"):
+        return f"Missed at {name.removeprefix('frr_each_at_')} false alarms per hour and keyword"
     if name.startswith("confused_at_"):
         return f"Heard as another keyword, at {name.removeprefix('confused_at_')} per hour"
     return TITLES[name]
