@@ -156,20 +156,57 @@ def rewrite(folder: Path, **changes: Any) -> None:
     (folder / "model.json").write_text(json.dumps(described), encoding="utf-8")
 
 
+def change_a_byte(path: Path) -> None:
+    """Change one in the middle, so that the size says nothing."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def test_a_damaged_folder_is_named(copied: Path) -> None:
     whole = (copied / "model.onnx").read_bytes()
     (copied / "model.onnx").write_bytes(whole[:-1000])
     refused(copied, r"model\.onnx: the file is not the one that was exported: .* sha256")
+    (copied / "model.onnx").unlink()
+    refused(copied, r"this model folder lacks model\.onnx; copy the whole folder again, or export")
     (copied / "model.onnx").write_bytes(whole)
     assert load(copied).sample_rate == 16000
     rewrite(copied, files={})
-    refused(copied, "not the one that was exported")
-    (copied / "model.onnx").unlink()
-    refused(copied, r"lacks model\.onnx")
+    refused(copied, r"tokens\.txt: the file is not the one .*: model\.json does not name it")
     (copied / "model.json").write_text('{"format": "linnet", ')
     refused(copied, r"model\.json is damaged .*; export it again")
     (copied / "model.json").write_text("[]")
     refused(copied, "does not describe a Linnet model")
+
+
+@pytest.mark.parametrize("file", ["tokens.txt", "model.onnx"])
+def test_a_folder_with_a_changed_byte_in_what_it_opens_is_refused(copied: Path, file: str) -> None:
+    said = rf"{file}: the file is not the one that was exported: model\.json says sha256 \w{{12}}"
+    change_a_byte(copied / file)
+    refused(copied, rf"{said}\.\.\., it has \w{{12}}\.\.\.; copy the folder again, or export")
+    (copied / file).unlink()
+    refused(copied, f"lacks {file}; copy the whole folder again")
+
+
+@pytest.mark.parametrize(
+    "file", ["model.onnx", "model.int8.onnx", "features.onnx", "features.int8.onnx"]
+)
+def test_a_graph_with_a_changed_byte_is_refused_where_its_folder_names_it(
+    copied: Path, file: str
+) -> None:
+    change_a_byte(copied / file)
+    said = r"the file is not the one that was exported: model\.json says sha256"
+    refused(copied / file, rf"{file}: {said}")
+    if file != "model.onnx":
+        assert load(copied).sample_rate == 16000, "what nobody opens costs nothing"
+
+
+def test_a_graph_beside_another_description_needs_none(folder: Path, tmp_path: Path) -> None:
+    graph = Path(shutil.copy(folder / "model.onnx", tmp_path / "model.onnx"))
+    foreign = ('{"files": {"model.onnx": {}}}', "[]", '{"format": "linnet"}', "{", "\xff")
+    for content in foreign:
+        (tmp_path / "model.json").write_text(content, encoding="latin-1")
+        assert load(graph).sample_rate == 16000
 
 
 def test_a_model_of_another_version_or_kind_is_named(copied: Path) -> None:

@@ -235,12 +235,22 @@ def test_a_model_of_whole_recordings_has_no_stream_of_its_own(tmp_path: Path) ->
         Stream(model._session, model.description, model.name)
 
 
-def test_a_changed_stream_graph_is_refused(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "model")
-    with (tmp_path / "model" / runtime.STREAM_GRAPH).open("ab") as file:
-        file.write(b"more")
-    with pytest.raises(ModelError, match=r"stream\.onnx: the file is not the one"):
-        runtime.load(tmp_path / "model").steps()
+def test_a_changed_stream_graph_is_refused_once_a_stream_is_opened(
+    folder: Path, tmp_path: Path
+) -> None:
+    graph = Path(shutil.copytree(folder, tmp_path / "model")) / runtime.STREAM_GRAPH
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    model = runtime.load(tmp_path / "model")
+    assert len(model.log_probs(noise(4000)))
+    for opened in (model.steps, lambda: model.stream(16000, ["a"])):
+        with pytest.raises(ModelError, match=r"stream\.onnx: the file is not the one") as raised:
+            opened()
+        assert len(str(raised.value).splitlines()) == 1
+    graph.unlink()
+    with pytest.raises(ModelError, match=r"lacks stream\.onnx; copy the whole folder again"):
+        model.steps()
 
 
 def test_a_stream_needs_no_torch(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """calibrate, confusable and evaluate task=spotting, called as the command calls them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,19 @@ def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Pat
     assert cost["megabytes"] == pytest.approx((place / "model" / "model.onnx").stat().st_size / 1e6)
     assert 20 < cost["memory_mb"] < forms["checkpoint"]["cost"]["memory_mb"]
     assert (tmp_path / "report" / "report.html").read_text().count("<img") == 2
+
+
+def test_a_changed_int8_graph_is_not_judged(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = Path(shutil.copytree(place / "model", tmp_path / "model")) / "model.int8.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    call = ["evaluate", f"model={graph.parent}", "task=spotting", "keywords=[bad]", *corpus(place)]
+    assert apps.main([*call, f"output={tmp_path / 'report'}"]) == 2
+    assert "model.int8.onnx: the file is not the one that was exported" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
 
 
 def saved(path: Path) -> Path:

@@ -24,10 +24,9 @@ from linnet.export.describing import build, check_parts, describe, metadata_of
 from linnet.export.hosts import hosts
 from linnet.frontend import FrontEnd
 from linnet.model import Network
-from linnet.runtime import DESCRIPTION
+from linnet.runtime import DESCRIPTION, TOKENS
 from linnet.text import Tokenizer, tokens_txt
 
-TOKENS = "tokens.txt"
 PARITY = "parity.json"
 TRANSDUCER = "transducer"
 HOT_WORDS = "hotwords.txt"

@@ -1,6 +1,6 @@
 """The runtime: an exported model on onnxruntime, without torch.
 
-    model folder -> model.json, model.onnx, checked against each other -> Model
+    model folder -> model.json; each other file checked against it as it is opened -> Model
     waveform -> resample -> log-probabilities -> beam -> text with times and confidences
     a stream of samples -> Spotter -> keywords with their times, as they are said
 
@@ -16,6 +16,7 @@ from linnet.runtime.loading import (
     FORMAT,
     METADATA_KEY,
     STREAM_GRAPH,
+    TOKENS,
     VERSION,
     WAVEFORM_GRAPH,
     load,
@@ -33,6 +34,7 @@ __all__ = [
     "FORMAT",
     "METADATA_KEY",
     "STREAM_GRAPH",
+    "TOKENS",
     "VERSION",
     "WAVEFORM_GRAPH",
     "Model",

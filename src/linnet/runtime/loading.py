@@ -1,6 +1,10 @@
 """Loading: a model folder or a lone graph becomes a model, once all of it fits together.
 
-model.json, model.onnx -> is it there, whole, of this format, of one export? -> session -> Model
+    model.json, tokens.txt, model.onnx -> there, whole, of this format, of one export? -> Model
+    a graph in such a folder           -> the one that the folder's model.json names?  -> Model
+
+Each file is checked when it is opened, and none that is not: that would cost every start the time
+to read all graphs. ``tokens.txt`` is opened for its check alone, as it is what other runtimes read.
 """
 
 import functools
@@ -19,6 +23,7 @@ from linnet.runtime.model import Model
 FORMAT = "linnet"
 VERSION = 1
 DESCRIPTION = "model.json"
+TOKENS = "tokens.txt"
 WAVEFORM_GRAPH = "model.onnx"
 FEATURES_GRAPH = "features.onnx"
 STREAM_GRAPH = "stream.onnx"
@@ -42,9 +47,10 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> Model:
     path = Path(path)
     if path.is_dir():
         described = _description(_read(path / DESCRIPTION).decode(errors="replace"), path)
+        verified(path, TOKENS, described)
 
         def opened_graph(name: str) -> onnxruntime.InferenceSession:
-            return session(_verified(path, name, described), str(path / name), threads)
+            return session(verified(path, name, described), str(path / name), threads)
 
         return Model(
             opened_graph(WAVEFORM_GRAPH),
@@ -57,7 +63,9 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> Model:
             f"{path}: this is a checkpoint; export it first: "
             f"linnet export checkpoint={path} output=DIR"
         )
-    opened = session(_read(path), str(path), threads)
+    folder = _folder_of(path)
+    content = _read(path) if folder is None else verified(path.parent, path.name, folder)
+    opened = session(content, str(path), threads)
     metadata = opened.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise ModelError(f"{path}: this graph was not written by 'linnet export'")
@@ -90,11 +98,57 @@ def session(content: bytes, name: str, threads: int = 1) -> onnxruntime.Inferenc
         raise ModelError(f"{name}: onnxruntime cannot load it as a graph: {reason}") from error
 
 
+def verified(folder: Path, name: str, described: Mapping[str, Any]) -> bytes:
+    """Give the content of a file of a model folder if it is the one that was exported.
+
+    Args:
+        folder: that holds it.
+        name: of the file.
+        described: the content of the folder's ``model.json``.
+
+    Raises:
+        ModelError: it is missing, cannot be read, or is another one.
+    """
+    if not (folder / name).exists():
+        raise ModelError(
+            f"{folder}: this model folder lacks {name}; copy the whole folder again, or export the "
+            "model again"
+        )
+    files = described.get("files")
+    entry = files.get(name) if isinstance(files, dict) else None
+    if not isinstance(entry, dict) or "sha256" not in entry:
+        raise ModelError(
+            f"{folder / name}: the file is not the one that was exported: {DESCRIPTION} does not "
+            "name it; export the model again"
+        )
+    content = _read(folder / name)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != entry["sha256"]:
+        raise ModelError(
+            f"{folder / name}: the file is not the one that was exported: {DESCRIPTION} says "
+            f"sha256 {str(entry['sha256'])[:12]}..., it has {actual[:12]}...; copy the folder "
+            "again, or export the model again"
+        )
+    return content
+
+
+def _folder_of(graph: Path) -> dict[str, Any] | None:
+    """Give the description of the model folder that a graph belongs to; None if it lies alone."""
+    try:
+        described = json.loads((graph.parent / DESCRIPTION).read_bytes())
+    except (OSError, ValueError):
+        # It needs no folder; what the folder lacks is said when the folder is loaded.
+        return None
+    ours = isinstance(described, dict) and described.get("format") == FORMAT
+    files = described.get("files") if ours else None
+    return described if isinstance(files, dict) and graph.name in files else None
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        if path.parent.is_dir() and path.name in (DESCRIPTION, WAVEFORM_GRAPH):
+        if path.parent.is_dir() and path.name == DESCRIPTION:
             raise ModelError(
                 f"{path.parent}: this is no model folder, for it lacks {path.name}; "
                 "'linnet export' makes one"
@@ -120,17 +174,3 @@ def _description(text: str, path: Path) -> dict[str, Any]:
             f"{VERSION}; export it again with this Linnet, or install the one that exported it"
         )
     return described
-
-
-def _verified(folder: Path, name: str, described: Mapping[str, Any]) -> bytes:
-    """Give the content of a file if it is the one that the description means."""
-    content = _read(folder / name)
-    files = described.get("files")
-    expected = files.get(name, {}).get("sha256") if isinstance(files, dict) else None
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        raise ModelError(
-            f"{folder / name}: the file is not the one that was exported: {DESCRIPTION} says "
-            f"sha256 {str(expected)[:12]}..., it has {actual[:12]}...; copy the folder again"
-        )
-    return content
