@@ -1,5 +1,6 @@
 """The model card: what it says was measured, and every command in it runs as it stands."""
 
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from linnet.errors import ConfigError
 from linnet.export import Contents, check_report, export, matching
 from linnet.export.hosts import hosts
 from linnet.runtime import load, session
+from linnet.text import Mixed, Tokenizer, Words
 from small_model import TOKENIZER, clips, front_end, network, silent
 
 RECORD = {
@@ -41,15 +43,33 @@ REPORT: dict[str, Any] = {
 }
 
 
+# Of as many tokens as the small network has.
+MIXED = Mixed("ab", ["down", "go", "happy", "left", "no", "right", "up", "yes"])
+WORDS = Words(["down", "go", "happy", "i", "left", "no", "on", "right", "stop", "up", "yes"])
+
+
+def speaking(output: Path, tokens: Tokenizer) -> Path:
+    """Make a model folder with a recording in it that the commands of its card read."""
+    made = front_end()
+    parts = (made, network(made.features), tokens, RECORD, output, clips())
+    export(*parts, contents=Contents(report=REPORT), longest_s=0.5, say=silent)
+    soundfile.write(output / "speech.wav", np.concatenate(clips(4)), 16000, subtype="PCM_16")
+    return output
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with a recording in it that the commands of its card read."""
-    output = tmp_path_factory.mktemp("card") / "my_model"
-    made = front_end()
-    parts = (made, network(made.features), TOKENIZER, RECORD, output, clips())
-    export(*parts, contents=Contents(report=REPORT), longest_s=0.5, say=silent)
-    soundfile.write(output / "speech.wav", clips()[2], 16000, subtype="PCM_16")
-    return output
+    return speaking(tmp_path_factory.mktemp("card") / "my_model", TOKENIZER)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return speaking(tmp_path_factory.mktemp("card") / "mixed", MIXED)
+
+
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return speaking(tmp_path_factory.mktemp("card") / "worded", WORDS)
 
 
 def card(folder: Path) -> str:
@@ -131,11 +151,8 @@ def blocks(folder: Path) -> list[tuple[str, str]]:
     return re.findall(r"```(bash|python|javascript)\n(.*?)```", card(folder), re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(9))
-def test_every_command_of_the_card_says_the_same(folder: Path, number: int) -> None:
-    found = blocks(folder)
-    assert len(found) == 8 + 1
-    kind, code = found[number]
+def answered(folder: Path, kind: str, code: str) -> str:
+    """Run a block of the card in the folder; give what it printed."""
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     if kind == "javascript":
         environment["NODE_PATH"] = str(node_modules())
@@ -152,25 +169,65 @@ def test_every_command_of_the_card_says_the_same(folder: Path, number: int) -> N
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    waveform = audio.read(folder / "speech.wav")
-    expected = load(folder).transcribe(waveform, 16000).text
-    assert len(expected) > 5
     # sherpa-onnx writes JSON among other lines, to either stream.
     said = re.search(r'"text": "(.*?)"', done.stdout + done.stderr)
     if kind == "bash" and said:
-        assert said[1].strip() == expected
-    else:
-        assert done.stdout.splitlines()[-1].removeprefix("speech.wav").strip(" :\t") == expected
+        return said[1].strip()
+    return done.stdout.splitlines()[-1].removeprefix("speech.wav").strip(" :\t")
+
+
+def heard(folder: Path) -> str:
+    return load(folder).transcribe(audio.read(folder / "speech.wav"), 16000).text
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_every_command_of_the_card_says_the_same(folder: Path, number: int) -> None:
+    found = blocks(folder)
+    assert len(found) == 8 + 1
+    expected = heard(folder)
+    assert len(expected) > 5
+    assert answered(folder, *found[number]) == expected
+
+
+def programs(folder: Path) -> list[tuple[str, str]]:
+    return [(kind, code) for kind, code in blocks(folder) if kind != "bash"]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_every_program_of_the_card_sets_whole_words_off_from_what_is_spelt(
+    mixed: Path, number: int
+) -> None:
+    found = programs(mixed)
+    assert len(found) == 6
+    expected = heard(mixed)
+    whole = [word in MIXED.tokens[4:] for word in expected.split()]
+    assert {*itertools.pairwise(whole)} >= {(True, True), (True, False), (False, True)}
+    assert answered(mixed, *found[number]) == expected
+
+
+def test_the_card_of_a_closed_vocabulary_has_spaces_between_words(worded: Path) -> None:
+    expected = heard(worded)
+    assert len(expected.split()) > 2
+    onnxruntime_block = next(one for one in programs(worded) if "onnxruntime" in one[1])
+    assert answered(worded, *onnxruntime_block) == expected
+
+
+def test_the_card_names_what_a_model_can_say(folder: Path, mixed: Path, worded: Path) -> None:
+    assert "with CTC on 11 characters." in card(folder)
+    assert "with CTC on 3 characters and 8 words (down, go, happy," in card(mixed)
+    assert "with CTC on 11 words (down, go, happy, i, left" in card(worded)
+    glued = "the `text` that sherpa-onnx prints has no space beside it"
+    assert [glued in card(one) for one in (folder, mixed, worded)] == [False, True, True]
 
 
 def test_openvino_gives_the_same_logits(folder: Path, recordings: Path) -> None:
     core = openvino.Core()
     exact = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
-    heard = sorted((recordings / "speech_commands_subset" / "happy").glob("*"))[:3]
+    happy = sorted((recordings / "speech_commands_subset" / "happy").glob("*"))[:3]
     for name in ("model.onnx", "model.int8.onnx"):
         compiled = core.compile_model(str(folder / name), "CPU", exact)
         ours = session((folder / name).read_bytes(), name)
-        for waveform in [*map(audio.read, heard), *clips()]:
+        for waveform in [*map(audio.read, happy), *clips()]:
             expected = ours.run(None, {"x": waveform[None]})[0]
             assert np.abs(compiled(waveform[None])[0] - expected).max() < 1e-3
         # It computes in float32 alone, which shows where all features of a clip are one number.

@@ -23,6 +23,7 @@ from linnet.runtime import CUT_KEY, FEATURES_GRAPH, STREAM_GRAPH, WAVEFORM_GRAPH
 
 _TIMED_S = 10
 _CALLS = 4
+_WORDS = 20  # named in the summary
 _WHAT = {
     WAVEFORM_GRAPH: "waveform in, log-probabilities out",
     FEATURES_GRAPH: "log-mel in, log-probabilities out; batches of ragged length",
@@ -110,7 +111,7 @@ def card(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    kind, readers = described["tokenizer"]["kind"], hosts(described)
+    readers = hosts(described)
     return environment.get_template("card.md.j2").render(
         front_matter=_front_matter(report, name),
         title=name,
@@ -127,7 +128,7 @@ def card(
         int8=_rounding(found.get("int8")),
         limits=_limits(described),
         sample_rate=described["sample_rate"],
-        joiner=" " if kind == "words" else "",
+        kind=described["tokenizer"]["kind"],
         hosts=readers,
         waveform_host=WAVEFORM_GRAPH in readers,
         features_host=FEATURES_GRAPH in readers,
@@ -169,11 +170,16 @@ def _summary(described: Mapping[str, Any]) -> str:
         str(network.get("kind", "")),
         "a bidirectional" if network.get("bidirectional") else "a unidirectional",
     )
-    what = f"{len(tokens)} words" if symbols["kind"] == "words" else f"{len(tokens)} characters"
+    whole = {
+        "words": tokens,
+        "mixed": [token for token in tokens if len(token) > 1],
+    }.get(symbols["kind"], [])
+    more = ", ..." if len(whole) > _WORDS else ""
+    parts = [f"{len(tokens) - len(whole)} characters"] if len(whole) < len(tokens) else []
+    parts += [f"{len(whole)} words ({', '.join(whole[:_WORDS])}{more})"] if whole else []
     return (
         f"A small speech recogniser: {way} {network['cell'].upper()} of {network['layers']} layers "
-        f"of {network['hidden']} units, trained with CTC on {what}"
-        + (f" ({', '.join(tokens[:20])})." if symbols["kind"] == "words" else ".")
+        f"of {network['hidden']} units, trained with CTC on {' and '.join(parts)}."
     )
 
 
