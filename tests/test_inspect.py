@@ -21,7 +21,7 @@ JOINED = {"residual": True, "projection": 0, "directions": "summed"}
 
 
 def recogniser(settings: dict[str, Any]) -> Recogniser:
-    ends = front_end()
+    ends = front_end(cepstra=0 if "channels" in settings else 40)
     torch.manual_seed(4)
     sizes = {"features": ends.features, "tokens": len(TOKENIZER.tokens)}
     network = streaming.network({**sizes, **SMALL, **settings}).eval()
@@ -97,6 +97,19 @@ def test_what_a_cell_lacks_is_said_and_the_rest_is_shown(
     assert words.kind(cell) in page
     assert ("How long units remember" in page) == (cell != "rnn")
     assert (tmp_path / "gates" / "layer_1_forward.png").is_file()
+
+
+def test_convolutions_are_passed_by_to_what_the_layers_read(
+    recording: Path, tmp_path: Path
+) -> None:
+    settings = {"cell": "gru", "layers": 2, "channels": [3, 4], "strides": [2, 1]}
+    for model in (
+        checkpoint(tmp_path / "c.ckpt", **settings),
+        graph(tmp_path / "c.onnx", **settings),
+    ):
+        page = inspected(model, recording, tmp_path / model.suffix[1:])
+        assert "Layer 2 backward" in page
+        assert "untrained GRU" in page
 
 
 def test_a_stack_with_shortcuts_is_replayed_from_checkpoint_and_graph(

@@ -121,7 +121,7 @@ def _reaches(subject: Subject, clip: Clip) -> tuple[dict[str, Reach], list[str]]
     found = {"this model": gates.reach(network, features, chosen)}
     settings = dict(subject.settings)
     for cell in _FRESH if settings else ():
-        fresh = _fresh({**settings, "cell": cell})
+        fresh = _fresh({**settings, "cell": cell, "features": features.shape[1]})
         found[f"untrained {cell.upper()}"] = gates.reach(alone(fresh), features, chosen)
     return found, []
 

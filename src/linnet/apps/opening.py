@@ -41,11 +41,11 @@ class Subject(Protocol):
         ...
 
     def network(self) -> Callable[[Tensor], Tensor]:
-        """Give the network as a function from features to log-probabilities, in float64."""
+        """Give what follows these features as a function to log-probabilities, in float64."""
         ...
 
     def features(self, waveform: Float32[ndarray, " samples"]) -> Tensor:
-        """Give what the network is fed, in float64."""
+        """Give what the recurrent layers are fed, in float64."""
         ...
 
 
@@ -56,6 +56,8 @@ class Checkpoint:
         self._path = path
         self._model, self._record = module.load(path)
         self._network = self._model.network.double()
+        # The recurrent layers are looked into; what stands before them makes what they are fed.
+        self._stem, self._network.stem = self._network.stem, None
         self.settings: Mapping[str, Any] = self._network.settings
         self.tokenizer = self._model.tokenizer
         self.sample_rate = self._model.sample_rate
@@ -70,14 +72,15 @@ class Checkpoint:
         }
 
     def features(self, waveform: Float32[ndarray, " samples"]) -> Tensor:
-        """Give what the network is fed, in float64."""
+        """Give what the recurrent layers are fed, in float64."""
         with torch.no_grad():
             batch = torch.from_numpy(waveform)[None]
-            features, _ = self._model.front_end(batch, torch.tensor([len(waveform)]))
-        return features[0].double()
+            features, steps = self._model.front_end(batch, torch.tensor([len(waveform)]))
+            given = features.double()
+            return given[0] if self._stem is None else self._stem(given, steps)[0]
 
     def network(self) -> Callable[[Tensor], Tensor]:
-        """Give the network as a function from features to log-probabilities, in float64."""
+        """Give what follows these features as a function to log-probabilities, in float64."""
         return alone(self._network)
 
     def hear(
@@ -97,9 +100,8 @@ class Checkpoint:
             replayed = torch.log_softmax(self._network.head(top), dim=-1)
             return traces, float((replayed - self.network()(features)).abs().max())
         made = cells.directions(self._network.recurrent, str(self.settings["cell"]))
-        given = self._network.read(features[None], torch.tensor([len(features)]))[0]
-        traces = gates.stack(made, given)
-        states = self._network.recurrent(given[None])[0][0]
+        traces = gates.stack(made, features)
+        states = self._network.recurrent(features[None])[0][0]
         return traces, float((_top(traces) - states).abs().max())
 
 
@@ -133,11 +135,11 @@ class Exported:
         }
 
     def features(self, waveform: Float32[ndarray, " samples"]) -> Tensor:
-        """Give what the network is fed, in float64."""
+        """Give what the recurrent layers are fed, in float64."""
         return torch.from_numpy(self._graph.replay(waveform).features.copy()).double()
 
     def network(self) -> Callable[[Tensor], Tensor]:
-        """Give the network as a function from features to log-probabilities, in float64."""
+        """Give what follows these features as a function to log-probabilities, in float64."""
         weight, bias = (torch.from_numpy(part.copy()).double() for part in self._graph.head())
 
         def replayed(features: Tensor) -> Tensor:
