@@ -24,6 +24,7 @@ from linnet.export.spectrum import bin_order
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import load, session
+from linnet.streaming import LookaheadNetwork
 from linnet.streaming import network as build_network
 from linnet.text import Characters
 from small_model import RECORD, TOKENIZER, clips, exported, front_end, network, silent
@@ -72,6 +73,8 @@ STREAMING: list[dict[str, Any]] = [
     {"kind": "lookahead", "lookahead": 3, "history": 0},
     {"kind": "chunked", "chunk": 4, "lookahead": 3, "history": 0},
     {"kind": "chunked", "chunk": 2, "lookahead": 5, "history": 0},
+    {"kind": "lookahead", "lookahead": 3, "history": 9, "momentum": 0.3},
+    {"kind": "chunked", "chunk": 4, "lookahead": 3, "history": 9, "momentum": 0.3},
 ]
 
 
@@ -81,9 +84,13 @@ def streaming(settings: dict[str, Any]) -> tuple[FrontEnd, Network]:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = build_network({**shared, "features": made.features, "dropout": 0.1, **settings})
+        if isinstance(net, LookaheadNetwork):  # so that what is to come matters
+            net.convolution.reset_parameters()
+        for _ in range(3):  # statistics of something, where the network keeps them
+            net(1.0 + 2.0 * torch.randn(4, 20, made.features), torch.tensor([20, 3, 11, 20]))
     with torch.no_grad():
         net.head.weight *= 12.0
-    return made, net.eval()
+    return made, net.eval().plain()
 
 
 @pytest.mark.parametrize("settings", STREAMING, ids=str)

@@ -6,7 +6,7 @@ Only what comes from the layer below is normalised, over all steps of all clips 
 2016, "Batch normalized recurrent neural networks"; Amodei et al. 2016, section 3.2), never the
 recurrence. After training a normalisation is a scale and an offset for each input, and these are
 absorbed by the input weights: ``plain`` gives the same function as a ``Network``, so that nothing
-of it reaches a device.
+of it reaches a device. ``separated`` and ``absorbed`` do the same for the networks that stream.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,16 +78,7 @@ class NormalisedNetwork(Network):
             self.stem = Convolutions(
                 features=features, channels=channels, strides=strides, momentum=momentum
             )
-        read = self.recurrent.input_size
-        widths = [read, *[hidden * (2 if bidirectional else 1)] * (layers - 1)]
-        made = [
-            _TORCH_CELLS[cell](width, hidden, bidirectional=bidirectional, batch_first=True)
-            for width in widths
-        ]
-        for layer in made:
-            initialise(layer)
-        self.recurrent = Layers(list(made), hidden, bidirectional)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width, momentum=momentum) for width in widths)
+        self.recurrent, self.norms = separated(self.recurrent, momentum)
 
     def forward(
         self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]
@@ -100,40 +91,72 @@ class NormalisedNetwork(Network):
         """
         states = self.read(features, steps)
         within = inside(states, steps)
-        for number, (norm, layer) in enumerate(self._pairs()):
+        for number, (norm, layer) in enumerate(_pairs(self.norms, self.recurrent)):
             given = batch_norm(norm, states, within)
             if number:
                 given = self.dropout(given)
             states = kernels.run(layer, given, steps, kernel=self.kernel)
         return torch.log_softmax(self.head(self.dropout(states)), dim=-1)
 
-    def _pairs(self) -> list[tuple[nn.BatchNorm1d, nn.RNNBase]]:
-        """Give each normalisation and the layer that it feeds."""
-        pairs = zip(self.norms, self.recurrent, strict=True)
-        return cast("list[tuple[nn.BatchNorm1d, nn.RNNBase]]", list(pairs))
-
     @torch.no_grad()
     def plain(self) -> Network:
-        """Give the network without normalisations that computes the same in use.
-
-        From ``W (scale * x + offset) + b`` follow the weights ``W * scale`` and the bias
-        ``W offset + b``.
-        """
+        """Give the network without normalisations that computes the same in use."""
         network = Network(**self._plain_settings, kernel=self.kernel)
         network.head.load_state_dict(self.head.state_dict())
         network.stem = None if self.stem is None else self.stem.plain()
-        for number, (norm, layer) in enumerate(self._pairs()):
-            scale, offset = scale_and_offset(norm)
-            for name, values in layer.named_parameters():
-                kind, _, direction = name.partition("_l0")
-                if kind == "weight_ih":
-                    found = values * scale
-                elif kind == "bias_ih":
-                    found = values + getattr(layer, f"weight_ih_l0{direction}") @ offset
-                else:
-                    found = values
-                getattr(network.recurrent, f"{kind}_l{number}{direction}").copy_(found)
+        network.recurrent.load_state_dict(absorbed(self.norms, self.recurrent))
         return network.train(self.training)
+
+
+def separated(stack: nn.RNNBase, momentum: float) -> tuple[Layers, nn.ModuleList]:
+    """Give fresh layers like those of a stack, one by one, and a normalisation before each.
+
+    Args:
+        stack: of torch's own layers.
+        momentum: share of the newest batch in the running mean and variance.
+    """
+    hidden, bidirectional = stack.hidden_size, stack.bidirectional
+    above = hidden * (2 if bidirectional else 1)
+    widths = [stack.input_size, *[above] * (stack.num_layers - 1)]
+    maker = _TORCH_CELLS[stack.mode.partition("_")[0].lower()]
+    made = [maker(width, hidden, bidirectional=bidirectional, batch_first=True) for width in widths]
+    for layer in made:
+        initialise(layer)
+    norms = nn.ModuleList(nn.BatchNorm1d(width, momentum=momentum) for width in widths)
+    return Layers(list(made), hidden, bidirectional), norms
+
+
+@torch.no_grad()
+def absorbed(norms: nn.ModuleList, layers: Layers) -> dict[str, Tensor]:
+    """Give the weights of the stack that computes what normalisations and layers do in use.
+
+    From ``W (scale * x + offset) + b`` follow the weights ``W * scale`` and the bias
+    ``W offset + b``.
+
+    Args:
+        norms: one before each layer.
+        layers: single ones.
+    """
+    found: dict[str, Tensor] = {}
+    for number, (norm, layer) in enumerate(_pairs(norms, layers)):
+        scale, offset = scale_and_offset(norm)
+        weights = dict(layer.named_parameters())
+        for name, values in weights.items():
+            kind, _, direction = name.partition("_l0")
+            stacked = f"{kind}_l{number}{direction}"
+            if kind == "weight_ih":
+                found[stacked] = values * scale
+            elif kind == "bias_ih":
+                found[stacked] = values + weights[f"weight_ih_l0{direction}"] @ offset
+            else:
+                found[stacked] = values
+    return found
+
+
+def _pairs(norms: nn.ModuleList, layers: Layers) -> list[tuple[nn.BatchNorm1d, nn.RNNBase]]:
+    """Give each normalisation and the layer that it feeds."""
+    pairs = zip(norms, layers, strict=True)
+    return cast("list[tuple[nn.BatchNorm1d, nn.RNNBase]]", list(pairs))
 
 
 def initialise(layer: nn.RNNBase) -> None:

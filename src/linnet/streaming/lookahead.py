@@ -1,10 +1,10 @@
 """The causal network: a forward recurrence under a lookahead convolution.
 
-features -> recurrent layers, state carried -> convolution over the next few steps -> head
+features -> [recurrent layer, state carried] x n -> convolution over the next few steps -> head
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linnet import kernel as kernels
@@ -16,7 +16,8 @@ class LookaheadNetwork(StreamingNetwork):
 
         r[t, i] = sum over j = 0 ... lookahead of W[i, j] h[t + j, i]
 
-    so that each unit is convolved by itself, and the answer at a step sees ``lookahead`` more.
+    so that each unit is convolved by itself, and the answer at a step sees ``lookahead`` more. It
+    starts as the identity, W[i, 0] = 1: what is to come helps as far as training finds.
 
     Args:
         features: width of the input.
@@ -27,6 +28,8 @@ class LookaheadNetwork(StreamingNetwork):
         lookahead: steps that an answer sees beyond its own.
         history: in training, most steps of another clip that each clip follows, unanswered.
         dropout: share of a layer's outputs that training sets to 0.
+        momentum: share of the newest batch in the statistics that normalise a layer's input; None
+            for a network without normalisations (``plain``).
         kernel: what computes the layers in training, as in ``Network``.
     """
 
@@ -41,6 +44,7 @@ class LookaheadNetwork(StreamingNetwork):
         lookahead: int,
         history: int,
         dropout: float,
+        momentum: float | None = None,
         kernel: str = "auto",
     ) -> None:
         settings = {
@@ -57,27 +61,48 @@ class LookaheadNetwork(StreamingNetwork):
             lookahead=lookahead,
             history=history,
             pending_width=hidden,
+            momentum=momentum,
             settings={**settings, "bidirectional": False, "kernel": kernel},
         )
         self.settings = {"kind": self.kind, **settings, "lookahead": lookahead, "history": history}
+        if momentum is not None:
+            self.settings["momentum"] = momentum
         self.convolution = nn.Conv1d(hidden, hidden, lookahead + 1, groups=hidden, bias=False)
+        with torch.no_grad():
+            self.convolution.weight.zero_()[..., 0] = 1.0
 
     def advance(
-        self, features: Float[Tensor, "batch steps features"], state: State
+        self,
+        features: Float[Tensor, "batch steps features"],
+        state: State,
+        counted: Bool[Tensor, "batch steps"] | None = None,
     ) -> tuple[Float[Tensor, "batch steps tokens"], State]:
         """Give log-probabilities, ``lookahead`` steps late, and the state after them."""
-        outputs, hidden = self.recurrent(features, state.hidden)
+        outputs, ends = features, []
+        for number, part in enumerate(self._parts()):
+            before = state.hidden[number : number + part.num_layers]
+            outputs, end = part(self._read(number, outputs, counted), before)
+            ends.append(end)
         log_probs, pending = self._convolved(outputs, state.pending)
-        return log_probs, State(hidden, pending)
+        return log_probs, State(torch.cat(ends), pending)
 
     def _whole(
-        self, features: Float[Tensor, "batch steps features"]
+        self,
+        features: Float[Tensor, "batch steps features"],
+        counted: Bool[Tensor, "batch steps"] | None,
     ) -> Float[Tensor, "batch steps tokens"]:
         # Without a state to start from, there is a faster way in training.
         batch, longest = features.shape[:2]
         steps = torch.full((batch,), longest)
-        outputs = kernels.run(self.recurrent, features, steps, kernel=self.kernel)
+        outputs = features
+        for number, part in enumerate(self._parts()):
+            given = self._read(number, outputs, counted)
+            outputs = kernels.run(part, given, steps, kernel=self.kernel)
         return self._convolved(outputs, self.initial(batch).pending)[0]
+
+    def _parts(self) -> list[nn.GRU]:
+        """Give the layers with a normalisation before each, or all at once without any."""
+        return list(self.recurrent) if len(self.norms) else [self.recurrent]
 
     def _convolved(
         self,
