@@ -83,9 +83,9 @@ def test_the_plain_loop_has_our_steps_loss_and_gradients(tmp_path: Path) -> None
 def test_both_sides_of_infer_answer_what_the_recogniser_answers(
     tmp_path: Path, seconds: float
 ) -> None:
-    infer, answering, clips = part("infer"), part("answering"), part("clips")
-    model = infer.recogniser(None)
-    models = infer.prepare(model, tmp_path)
+    answering, clips = part("answering"), part("clips")
+    model = part("models").recogniser(None)
+    models = part("models").prepare(model, tmp_path)
     waveform = clips.tone(3, seconds)
     expected = model.log_probs(waveform)
     threads = torch.get_num_threads()
@@ -96,12 +96,71 @@ def test_both_sides_of_infer_answer_what_the_recogniser_answers(
 
 
 def test_the_curve_of_lengths_is_drawn(tmp_path: Path) -> None:
-    infer, lengths = part("infer"), part("lengths")
-    models = infer.prepare(infer.recogniser(None), tmp_path)
+    made, lengths = part("models"), part("lengths")
+    models = made.prepare(made.recogniser(None), tmp_path)
     took = lengths.draw(models.linnet, (1, 2), tmp_path / "deep" / "curve.png")
     assert list(took) == [1, 2]
     assert min(took.values()) > 0
     assert (tmp_path / "deep" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_line_of_the_curve_goes_through_ten_seconds() -> None:
+    rows = part("lengths").on_a_line({1: 0.004, 10: 0.02, 3600: 9.0})
+    assert [row.task for row in rows] == ["1 s: cost", "10 s: cost", "3,600 s: cost"]
+    assert [row.ratio.median for row in rows] == pytest.approx([0.5, 1.0, 0.8])
+    assert {row.peer for row in rows} == {"in proportion to 10 s"}
+
+
+def test_every_side_of_a_stream_hears_the_same(tmp_path: Path) -> None:
+    hearing, sides, streaming = part("hearing"), part("sides"), part("streaming")
+    model = part("models").streaming()
+    made = part("models").prepare(model, tmp_path)
+    # One of its tokens falls into the steps whose answers sherpa-onnx still owes at the end.
+    waveform = part("clips").tones(6)[: 5 * 16000 + 1937]
+    soundfile.write(tmp_path / "clip.wav", waveform, 16000, subtype="FLOAT")
+    expected = model.log_probs(waveform)
+    threads = torch.get_num_threads()
+    ours = hearing.heard(hearing.Linnet(made.folder), waveform)
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+    eager = hearing.heard(hearing.TorchEager(made.torch), waveform)
+    assert streaming.differ(model, ours, eager, len(waveform)) < 1e-3
+    torch.set_num_threads(threads)
+    # sherpa-onnx ends the process if a graph breaks its contract.
+    side = sides.Side("sherpa", made.stream, tmp_path / "clip.wav", tmp_path / "a.npy", "hearing")
+    try:
+        tokens = side.answer()
+        figures = side.hear(40)
+    finally:
+        side.stop()
+    assert len(tokens) > 5
+    assert len(set(tokens.tolist())) > 3
+    assert streaming.differ(model, ours, tokens, len(waveform)) == 0
+    assert streaming.differ(model, ours, tokens[1:], len(waveform)) == 1
+    assert len(figures) == len(hearing.FIGURES)
+    assert 0 <= figures[0] <= figures[1] <= figures[2] <= figures[3]
+
+
+class Deaf:
+    """Hears nothing, and remembers how much."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def begin(self) -> None:
+        self.sizes.clear()
+
+    def push(self, chunk: np.ndarray) -> None:
+        self.sizes.append(len(chunk))
+
+
+def test_only_whole_chunks_are_timed_and_each_of_them() -> None:
+    hearing, listener = part("hearing"), Deaf()
+    took = hearing.latencies(listener, np.zeros(16000, np.float32), 160)
+    assert listener.sizes == [2560] * 6
+    assert len(took) == 6
+    # 100 chunks of 40 ms that take 1 to 100 ms: 5.05 s of 4 s.
+    found = hearing.figures([number / 1000 for number in range(1, 101)], 40)
+    assert found == pytest.approx([50.5, 95.05, 99.01, 100.0, 5.05 / 4])
 
 
 def test_peers_that_say_something_else_get_no_figure() -> None:
@@ -124,6 +183,12 @@ def test_the_command_prints_a_table_and_writes_json(
     assert written["quick"]
     assert {"processor", "cores", "versions", "commit", "load_average"} <= set(written)
     assert {one["benchmark"] for one in written["comparisons"]} >= {"frontend", "train", "infer"}
+    beside = {(one["task"], one["peer"]["name"]) for one in written["comparisons"]}
+    for chunk_ms in (40, 80, 160, 320):
+        for figure in part("hearing").FIGURES:
+            task = f"stream, {chunk_ms} ms chunks: {figure}"
+            assert (task, "torch eager, step by step") in beside
+            assert (task, "sherpa-onnx, whole pieces") in beside
     for one in written["comparisons"]:
         ratio = one["ratio"]
         assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]

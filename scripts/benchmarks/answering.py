@@ -62,8 +62,7 @@ def sherpa(path: Path) -> Answer:
     import sherpa_onnx
 
     tokens = path.with_name("tokens.txt")
-    lines = tokens.read_text(encoding="utf-8").splitlines()
-    ids = {symbol.replace("\u2581", " "): int(i) for symbol, i in (x.rsplit(" ", 1) for x in lines)}
+    ids = token_ids(tokens)
     recogniser = sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
         model=str(path), tokens=str(tokens), num_threads=1
     )
@@ -91,6 +90,13 @@ def openvino(path: Path) -> Answer:
 
 
 SIDES = {"linnet": linnet, "torch": torch_eager, "sherpa": sherpa, "openvino": openvino}
+
+
+def token_ids(tokens: Path) -> dict[str, int]:
+    """Give the id of each token in ``tokens.txt``, as sherpa-onnx calls it."""
+    lines = tokens.read_text(encoding="utf-8").splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines)
+    return {symbol.replace("\u2581", " "): int(number) for symbol, number in pairs}
 
 
 def peak_memory() -> float:

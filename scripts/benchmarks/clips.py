@@ -30,6 +30,11 @@ def tone(number: int, seconds: float) -> Float32[np.ndarray, " samples"]:
     return np.clip(waveform, -1, 1).astype(np.float32)
 
 
+def tones(seconds: int) -> Float32[np.ndarray, " samples"]:
+    """Give another tone each second."""
+    return np.concatenate([tone(number, 1.0) for number in range(seconds)])
+
+
 def make(root: Path, count: int) -> None:
     """Write ``count`` clips of one second to train on, and a few to validate."""
     for split, clips in (("train", count), ("valid", len(WORDS))):

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 
 Turn = Callable[[], float]
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Comparison:
         }
 
 
-def alternate(ours: Turn, peer: Turn, turns: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def alternate(
+    ours: Callable[[], Measured], peer: Callable[[], Measured], turns: int
+) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
     """Let the two sides take turns, after one turn each to warm up; give what they measured."""
     ours()
     peer()

@@ -1,16 +1,19 @@
 """How the cost of recognition grows with a recording: a curve that should be a line.
 
 recordings of 1 s to an hour -> seconds that Linnet's runtime takes, one thread -> a picture
+                                 `- beside what a line through 10 s gives -> comparisons
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import clips
+from benchmarks.comparing import Comparison
 from linnet import runtime
 
+_LINE_S = 10
 _LEAST_CALLS = 3
 _ENOUGH_S = 1.0
 
@@ -49,3 +52,26 @@ def draw(graph: Path, lengths_s: Sequence[int], picture: Path) -> dict[int, floa
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)
     return took
+
+
+def on_a_line(took: Mapping[int, float]) -> list[Comparison]:
+    """Compare each length with its share of what 10 s take: 1 is on the line, more is cheaper.
+
+    Args:
+        took: seconds, by the length of the recording.
+    """
+    known = min(took, key=lambda length_s: abs(length_s - _LINE_S))
+    return [
+        Comparison(
+            benchmark="infer",
+            task=f"{length_s:,} s: cost",
+            ours="linnet.runtime",
+            peer=f"in proportion to {known} s",
+            unit="s",
+            more_is_better=False,
+            our_values=(seconds,),
+            peer_values=(took[known] / known * length_s,),
+            agreement={},
+        )
+        for length_s, seconds in took.items()
+    ]

@@ -19,6 +19,9 @@ class Options:
         compared_s: lengths of the recordings on which ``infer`` compares.
         int8_peers: whether ``infer`` compares the files with int8 weights, too.
         lengths_s: of the recordings on the curve of ``infer``; none, no curve.
+        passes: measurements of each side of a stream in ``infer``.
+        streamed_s: length of the recording that ``infer`` streams.
+        chunks_ms: lengths of the chunks in which it comes.
         streams: long recordings that ``spotting`` listens to.
         recordings: a folder a word to train on; None makes clips.
         sentences: a Kaldi data directory, other speech for ``spotting``.
@@ -35,6 +38,9 @@ class Options:
     compared_s: tuple[int, ...]
     int8_peers: bool
     lengths_s: tuple[int, ...]
+    passes: int
+    streamed_s: int
+    chunks_ms: tuple[int, ...]
     streams: int
     recordings: Path | None = None
     sentences: Path | None = None
@@ -52,6 +58,9 @@ FULL = Options(
     compared_s=(1, 10),
     int8_peers=True,
     lengths_s=(1, 3, 10, 30, 100, 300, 1000, 3600),
+    passes=7,
+    streamed_s=60,
+    chunks_ms=(40, 80, 160, 320),
     streams=1000,
 )
 QUICK = Options(
@@ -65,5 +74,8 @@ QUICK = Options(
     compared_s=(1,),
     int8_peers=False,
     lengths_s=(),
+    passes=1,
+    streamed_s=5,
+    chunks_ms=(40, 80, 160, 320),
     streams=2,
 )

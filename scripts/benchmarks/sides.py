@@ -1,11 +1,13 @@
 """The sides of ``infer``: each a process of its own that loads a model and answers when asked.
 
     Peer (name, which file) -> command -> process <-> "5" / median seconds of 5 calls
+                                          of a stream "40" / figures of chunks of 40 ms
 
 The peers run the very files that Linnet runs, but for torch, which runs the weights that they were
 written from. The one in node is there if node and the page's runtime (``scripts/vendor-web``) are.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -46,7 +48,8 @@ class Peer:
     limit: float
 
 
-def _largest(ours: LogProbs, peer: Shaped[np.ndarray, "..."]) -> float:
+def largest(ours: LogProbs, peer: Shaped[np.ndarray, "..."]) -> float:
+    """Give the largest difference of two answers."""
     return float(np.abs(ours - peer).max())
 
 
@@ -56,15 +59,15 @@ def _tokens(ours: LogProbs, peer: Shaped[np.ndarray, "..."]) -> float:
 
 
 # Differences of log-probabilities; the parity gate of an export is far stricter.
-_AGREEMENT = 1e-2
+AGREEMENT = 1e-2
 PEERS = (
-    Peer("torch eager", "torch", int8=False, differs=_largest, limit=_AGREEMENT),
+    Peer("torch eager", "torch", int8=False, differs=largest, limit=AGREEMENT),
     Peer("sherpa-onnx", "sherpa", int8=False, differs=_tokens, limit=0.0),
-    Peer("OpenVINO, float32", "openvino", int8=False, differs=_largest, limit=_AGREEMENT),
-    Peer("onnxruntime-web in node", "node", int8=False, differs=_largest, limit=_AGREEMENT),
+    Peer("OpenVINO, float32", "openvino", int8=False, differs=largest, limit=AGREEMENT),
+    Peer("onnxruntime-web in node", "node", int8=False, differs=largest, limit=AGREEMENT),
     Peer("sherpa-onnx, int8 weights", "sherpa", int8=True, differs=_tokens, limit=0.0),
-    Peer("OpenVINO, int8 weights", "openvino", int8=True, differs=_largest, limit=_AGREEMENT),
-    Peer("onnxruntime-web in node, int8", "node", int8=True, differs=_largest, limit=_AGREEMENT),
+    Peer("OpenVINO, int8 weights", "openvino", int8=True, differs=largest, limit=AGREEMENT),
+    Peer("onnxruntime-web in node, int8", "node", int8=True, differs=largest, limit=AGREEMENT),
 )
 
 
@@ -77,16 +80,19 @@ class Side:
     """A process that answers.
 
     Args:
-        side: its name in ``answering``.
+        side: its name in ``answering`` or ``hearing``.
         model: what it loads.
         clip: what it recognises.
         answer: where it leaves its first answer.
+        program: ``answering``, or ``hearing`` for streams.
     """
 
-    def __init__(self, side: str, model: Path, clip: Path, answer: Path) -> None:
+    def __init__(
+        self, side: str, model: Path, clip: Path, answer: Path, program: str = "answering"
+    ) -> None:
         self._answer = answer
         arguments = [str(model), str(clip), str(answer)]
-        command = [sys.executable, "-m", "benchmarks.answering", side, *arguments]
+        command = [sys.executable, "-m", f"benchmarks.{program}", side, *arguments]
         if side == "node":
             command = ["node", str(_HERE / "answering.mjs"), str(_WEB), *arguments]
         # One thread before anything is imported, and no search for a user's own packages.
@@ -107,11 +113,12 @@ class Side:
         self.start_s = time.perf_counter() - started
 
     def ask(self) -> float:
-        """Give the median seconds of a few calls."""
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.write(f"{_CALLS}\n")
-        self._process.stdin.flush()
-        return float(self._line())
+        """Give the median seconds of a few calls of ``answering``."""
+        return float(self._told(_CALLS))
+
+    def hear(self, chunk_ms: int) -> list[float]:
+        """Give the figures of ``hearing`` for chunks of that length."""
+        return [float(figure) for figure in json.loads(self._told(chunk_ms))]
 
     def end(self) -> float:
         """End the process and give its peak memory in MB."""
@@ -132,6 +139,12 @@ class Side:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def _told(self, number: int) -> str:
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(f"{number}\n")
+        self._process.stdin.flush()
+        return self._line()
 
     def _line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
