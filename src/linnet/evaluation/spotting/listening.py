@@ -23,8 +23,9 @@ from linnet.runtime import Rules
 from linnet.runtime.windows import StepStream
 
 BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to this
-# Peaks below are of no interest to any threshold.
-LOWEST_SCORE = 0.02
+# Peaks below are of no interest to any threshold; where keywords are rare (``rarity``) sure ones
+# that are hardly ever mistaken bear thresholds of a hundredth.
+LOWEST_SCORE = 1e-4
 _LOWEST_EMISSION = -1e4  # what half precision can hold, and as good as never
 
 
