@@ -38,8 +38,6 @@ def network(kind: str, **changes: Any) -> StreamingNetwork:
     torch.manual_seed(0)
     made = build(KINDS[kind] | changes).eval()
     assert isinstance(made, StreamingNetwork)
-    if isinstance(made, LookaheadNetwork):  # so that what is to come matters
-        made.convolution.reset_parameters()
     return made
 
 
