@@ -87,7 +87,7 @@ class Network(nn.Module):
                 f"model: features={features}, layers={layers}, hidden={hidden} must be at least 1 "
                 f"and tokens={tokens} at least 2 (the blank and one more)"
             )
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "features": features,
             "tokens": tokens,
             "cell": cell,

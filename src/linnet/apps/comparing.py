@@ -191,7 +191,7 @@ def _inference(model: Recogniser) -> tuple[float | None, float | None]:
 def _reach(network: Network) -> Reach:
     """Follow the gradient on noise, which normalised features of speech are alike in size."""
     random = torch.Generator().manual_seed(0)
-    width = int(network.settings["features"])
+    width = network.settings["features"]
     features = torch.randn(_STEPS, width, generator=random, dtype=torch.float64)
 
     def of_one(given: torch.Tensor) -> torch.Tensor:
