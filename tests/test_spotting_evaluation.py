@@ -42,7 +42,7 @@ def planted(
 ) -> Float32[np.ndarray, "steps tokens"]:
     """Give log-probabilities of blanks with words planted: at a time, with a score."""
     random = np.random.default_rng(seed)
-    log_probs = -20.0 + random.random((round(duration_s / STEP_S), len(TOKENS.tokens)))
+    log_probs = -60.0 + random.random((round(duration_s / STEP_S), len(TOKENS.tokens)))
     log_probs[:, 0] = 0.0
     for at_s, text, score in words:
         for place, token in enumerate(TOKENS.encode(text)):

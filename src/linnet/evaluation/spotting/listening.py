@@ -24,8 +24,8 @@ from linnet.runtime.windows import StepStream
 
 BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to this
 # Peaks below are of no interest to any threshold; where keywords are rare (``rarity``) sure ones
-# that are hardly ever mistaken bear thresholds of a hundredth.
-LOWEST_SCORE = 1e-4
+# that are hardly ever mistaken bear thresholds of a hundredth and less.
+LOWEST_SCORE = 1e-6
 _LOWEST_EMISSION = -1e4  # what half precision can hold, and as good as never
 
 
