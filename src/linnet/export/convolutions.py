@@ -6,7 +6,6 @@ features -> frames [N, 1, T, F] -> [0 beyond the clip -> Conv -> Relu] x n -> [N
 import math
 from typing import cast
 
-import numpy as np
 from torch import nn
 
 from linnet.convolved import Convolutions
@@ -52,10 +51,7 @@ def convolutions(graph: Graph, stem: Convolutions, features: str, steps: str) ->
 
 def _within(graph: Graph, name: str, states: str, steps: str, scale: int) -> str:
     """Tell which times of [N, C, T, F] lie inside the clips, [N, 1, T, 1]."""
-    longest = graph.node("Squeeze", f"{name}/longest", graph.size(f"{name}/times", states, 2))
-    zero, one = graph.number(0, np.int64), graph.number(1, np.int64)
-    order = graph.node("Range", f"{name}/order", zero, longest, one)
-    column = graph.node("Unsqueeze", f"{name}/order_column", order, graph.ints(0, 1, 3))
+    positions = layers.numbered(graph, name, graph.size(f"{name}/times", states, 2))
     ends = graph.node("Mul", f"{name}/ends", steps, graph.ints(scale))
-    each = graph.node("Unsqueeze", f"{name}/end_of_each", ends, graph.ints(1, 2, 3))
-    return graph.node("Less", f"{name}/within", column, each)
+    within = layers.inside(graph, f"{name}/inside", positions, ends)
+    return graph.node("Unsqueeze", f"{name}/within", within, graph.ints(1))

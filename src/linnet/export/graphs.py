@@ -99,8 +99,8 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
     pads = graph.node("Concat", "clip/pads", graph.ints(0, 0, 0, 0), missing, graph.ints(0), axis=0)
     floor = graph.number(LOG_FLOOR)
     padded = graph.node("Pad", "clip/padded", log_mel, pads, floor)
-    positions = _positions(graph, padded)
-    inside = _inside(graph, "clip/inside", positions, frames)
+    positions = layers.numbered(graph, "clip", graph.size("clip/longest", padded, 1))
+    inside = layers.inside(graph, "clip/inside", positions, frames)
     clipped = graph.node("Where", "clip/clipped", inside, padded, floor)
     enough = graph.node("Max", "clip/frames", frames, graph.ints(stack))
     if front_end.normalisation == "training":
@@ -109,7 +109,7 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
         cepstra = layers.cepstra(graph, front_end, centred)
         deviation = graph.constant("cepstra/deviation", layers.numbers(front_end.deviation))
     else:
-        filled = _inside(graph, "clip/filled", positions, enough)
+        filled = layers.inside(graph, "clip/filled", positions, enough)
         mask = graph.cast("cepstra/mask", filled, np.float32)
         kept = graph.node("Mul", "cepstra/kept", clipped, mask)
         difference = graph.node(
@@ -121,21 +121,6 @@ def _features(graph: Graph, front_end: FrontEnd, log_mel: str, frames: str) -> t
     normalised = graph.node("Div", "cepstra/normalised", cepstra, deviation)
     steps = graph.node("Div", "clip/steps", enough, graph.ints(stack))
     return _stacked(graph, front_end, normalised), steps
-
-
-def _positions(graph: Graph, log_mel: str) -> str:
-    """Number the frames of the batch, [1, T]."""
-    longest = graph.node("Squeeze", "clip/number", graph.size("clip/longest", log_mel, 1))
-    zero, one = graph.number(0, np.int64), graph.number(1, np.int64)
-    counted = graph.node("Range", "clip/counted", zero, longest, one)
-    return graph.node("Unsqueeze", "clip/positions", counted, graph.ints(0))
-
-
-def _inside(graph: Graph, name: str, positions: str, frames: str) -> str:
-    """Tell which frames belong to a clip, [N, T, 1]."""
-    lengths = graph.node("Unsqueeze", f"{name}_lengths", frames, graph.ints(1))
-    inside = graph.node("Less", f"{name}_flat", positions, lengths)
-    return graph.node("Unsqueeze", name, inside, graph.ints(2))
 
 
 def _mean(graph: Graph, name: str, values: str, frames: str) -> str:

@@ -121,6 +121,21 @@ def head(graph: Graph, network: Network, states: str, output: str) -> str:
     return graph.node("LogSoftmax", output, logits, axis=-1)
 
 
+def numbered(graph: Graph, name: str, count: str) -> str:
+    """Number ``count`` frames or steps from 0, [1, count]."""
+    number = graph.node("Squeeze", f"{name}/number", count)
+    zero, one = graph.number(0, np.int64), graph.number(1, np.int64)
+    counted = graph.node("Range", f"{name}/counted", zero, number, one)
+    return graph.node("Unsqueeze", f"{name}/positions", counted, graph.ints(0))
+
+
+def inside(graph: Graph, name: str, positions: str, ends: str) -> str:
+    """Tell which ``positions``, [1 or N, T], lie before the end of each clip, [N, T, 1]."""
+    lengths = graph.node("Unsqueeze", f"{name}_lengths", ends, graph.ints(1))
+    flat = graph.node("Less", f"{name}_flat", positions, lengths)
+    return graph.node("Unsqueeze", name, flat, graph.ints(2))
+
+
 def cepstra(graph: Graph, front_end: FrontEnd, centred: str) -> str:
     """Add the DCT of a log-mel whose mean was taken off, unless the front-end keeps the log-mel.
 

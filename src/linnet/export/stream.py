@@ -150,14 +150,9 @@ def _features(graph: Graph, front_end: FrontEnd) -> str:
 
 def _before(graph: Graph, name: str, count: str, first: str, end: str) -> str:
     """Tell which of ``count`` steps, numbered from ``first``, come before ``end``: [N, T', 1]."""
-    number = graph.node("Squeeze", f"{name}_number", count)
-    zero, one = graph.number(0, np.int64), graph.number(1, np.int64)
-    counted = graph.node("Range", f"{name}_counted", zero, number, one)
     row = graph.node("Unsqueeze", f"{name}_row", first, graph.ints(1))
-    numbered = graph.node("Add", f"{name}_numbered", counted, row)
-    column = graph.node("Unsqueeze", f"{name}_end", end, graph.ints(1))
-    flat = graph.node("Less", f"{name}_flat", numbered, column)
-    return graph.node("Unsqueeze", name, flat, graph.ints(2))
+    numbered = graph.node("Add", f"{name}_numbered", layers.numbered(graph, name, count), row)
+    return layers.inside(graph, name, numbered, end)
 
 
 def _blank_before_the_start(
