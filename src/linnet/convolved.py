@@ -85,13 +85,14 @@ class Convolutions(nn.Module):
         batch, longest, width = features.shape
         # The channels stand last: rows that are picked, normalised and put back lie together.
         states = features.reshape(batch, longest * scale, width // scale, 1)
+        within = inside(states, steps * scale)
         for number, convolution in enumerate(self.convolutions):
-            clear = _clear(states, inside(states, steps * scale))
+            clear = _clear(states, within)
             states = convolution(clear.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             scale //= self.strides[number]
+            within = inside(states, steps * scale)
             if len(self.norms):
-                norm = cast("nn.BatchNorm1d", self.norms[number])
-                states = batch_norm(norm, states, inside(states, steps * scale))
+                states = batch_norm(cast("nn.BatchNorm1d", self.norms[number]), states, within)
             states = torch.relu(states)
         return states.flatten(2)
 
