@@ -26,7 +26,7 @@ from linnet.errors import ConfigError
 from linnet.evaluation import spotting
 from linnet.evaluation.spotting import Heard, Recording
 from linnet.metrics.matching import Alarm, Trials, match, pool
-from linnet.metrics.spotting import at_rate, delay
+from linnet.metrics.spotting import at_rate, delay, misses_each
 
 _RATES = (1.0, 5.0)
 _LOWEST = "1e-60"
@@ -73,7 +73,7 @@ def run(options: Options) -> list[Comparison]:
         for rate in _RATES
         for task, misses in (
             ("missed at {:g} false alarms/h, one threshold", _pooled),
-            ("missed at {:g} false alarms/h each, own thresholds", _own),
+            ("missed at {:g} false alarms/h each, own thresholds", misses_each),
         )
     ]
 
@@ -134,11 +134,6 @@ def _pooled(trials: Sequence[Trials], rate: float) -> int:
     """Count the misses under one threshold."""
     together = pool(trials)
     return together.misses(at_rate(together, rate).threshold)
-
-
-def _own(trials: Sequence[Trials], rate: float) -> int:
-    """Count the misses with each keyword at the threshold that gives it this rate."""
-    return sum(one.misses(at_rate(one, rate).threshold) for one in trials)
 
 
 def _comparison(

@@ -10,7 +10,7 @@ Which alarm is true stands in ``matching``.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -92,6 +92,15 @@ def at_rate(trials: Trials, per_hour: float) -> Point:
     allowed = int(EVENTS_TO_CLAIM) if bound else math.floor(per_hour * trials.hours + 1e-9)
     point = at_threshold(trials, lowest_threshold(trials, allowed))
     return dataclasses.replace(point, bound=bound)
+
+
+def misses_each(trials: Iterable[Trials], per_hour: float) -> int:
+    """Count the misses of all keywords, each at the threshold that ``at_rate`` gives it alone.
+
+    Raises:
+        InputError: ``per_hour`` is not above 0.
+    """
+    return sum(one.misses(at_rate(one, per_hour).threshold) for one in trials)
 
 
 def hours_needed(per_hour: float) -> float:

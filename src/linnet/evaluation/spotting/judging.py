@@ -32,6 +32,7 @@ from linnet.metrics.spotting import (
     bootstrap,
     delay,
     hours_needed,
+    misses_each,
     term_weighted_value,
 )
 
@@ -166,9 +167,8 @@ def _misses_each(trials: Mapping[str, Trials], rates: Sequence[float]) -> dict[s
         return {}
     figures = {}
     for each in rates:
-        points = [(one, at_rate(one, each)) for one in trials.values()]
-        bound = any(point.bound for _, point in points)
-        frr = proportion(sum(one.misses(point.threshold) for one, point in points), said)
+        bound = any(one.hours < hours_needed(each) for one in trials.values())
+        frr = proportion(misses_each(trials.values(), each), said)
         high = 1.0 if bound else frr.high
         figures[f"frr_each_at_{each:g}"] = Value(frr.value, frr.low, high, said, bound=bound)
     return figures
