@@ -9,7 +9,7 @@ absorbed by the input weights: ``plain`` gives the same function as a ``Network`
 of it reaches a device. ``separated`` and ``absorbed`` do the same for the networks that stream.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -72,7 +72,6 @@ class NormalisedNetwork(Network):
             strides=strides,
             kernel=kernel,
         )
-        self._plain_settings: dict[str, Any] = self.settings
         self.settings = {"kind": "normalised", **self.settings, "momentum": momentum}
         if self.stem is not None:
             self.stem = Convolutions(
@@ -101,11 +100,16 @@ class NormalisedNetwork(Network):
     @torch.no_grad()
     def plain(self) -> Network:
         """Give the network without normalisations that computes the same in use."""
-        network = Network(**self._plain_settings, kernel=self.kernel)
+        network = Network(**plain_settings(self.settings), kernel=self.kernel)
         network.head.load_state_dict(self.head.state_dict())
         network.stem = None if self.stem is None else self.stem.plain()
         network.recurrent.load_state_dict(absorbed(self.norms, self.recurrent))
         return network.train(self.training)
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of a network's plain form: all but its kind and its normalisation."""
+    return {name: settings[name] for name in settings if name not in ("kind", "momentum")}
 
 
 def separated(stack: nn.RNNBase, momentum: float) -> tuple[Layers, nn.ModuleList]:

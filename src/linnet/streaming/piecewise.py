@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 from linnet.convolved import inside, scale_and_offset
 from linnet.model import Network
-from linnet.normalised import absorbed, initialise, separated
+from linnet.normalised import absorbed, initialise, plain_settings, separated
 
 # How often a fresh network answers with the blank; almost all steps of a clip want it.
 _BLANK = 0.9
@@ -137,8 +137,8 @@ class StreamingNetwork(Network):
         """Give the network without normalisations that computes the same in use."""
         if not len(self.norms):
             return self
-        settings = {k: v for k, v in self.settings.items() if k not in ("kind", "momentum")}
-        network = cast("Callable[..., Network]", type(self))(**settings)
+        made = cast("Callable[..., Network]", type(self))
+        network = made(**plain_settings(self.settings))
         network.kernel = self.kernel
         own = ("recurrent.", "norms.")
         kept = {k: v for k, v in self.state_dict().items() if not k.startswith(own)}
