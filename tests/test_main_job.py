@@ -113,6 +113,8 @@ def test_transcribe_reads_what_training_wrote(
         (["export", "output=x"], "checkpoint=PATH is missing"),
         (["export", "checkpoint={job}/model", "output=x"], "there is no such checkpoint"),
         (["export", "checkpoint={job}/run/checkpoints/best.ckpt", "output={job}/run"], "no export"),
+        (["train", "data=folders", "data.root={job}/nowhere", "hydra.run.dir=run"], "nowhere"),
+        (["train", "resume=true", "hydra.run.dir=run"], "found no run in"),
         (["prepare", "data=folders", "data.root={job}/nowhere"], "nowhere"),
         (["prepare", "data=folder"], "did you mean 'folders'?"),
         (["transcribe", "{job}/model", "{job}/none.wav"], "none.wav: there is no such file"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from linnet.model import Network
+from linnet.model import Network, ctc_head
 
 
 def network(**changes: Any) -> Network:
@@ -107,3 +107,12 @@ def test_dropout_acts_in_training_only() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         network(**changes)
+
+
+def test_a_fresh_head_mostly_says_the_blank() -> None:
+    head = ctc_head(7, tokens=400)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias[1:] = 0.0
+        said = head(torch.randn(9, 7)).softmax(-1)
+    torch.testing.assert_close(said[:, 0], torch.full((9,), 0.9))

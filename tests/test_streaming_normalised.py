@@ -141,16 +141,6 @@ def test_each_step_of_the_clips_counts_once_in_the_statistics(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fresh_network_mostly_says_the_blank(kind: str) -> None:
-    net = network(kind, tokens=400).eval()
-    with torch.no_grad():
-        net.head.weight.zero_()
-        net.head.bias[1:] = 0.0
-        said = net(torch.randn(1, 9, 7), torch.tensor([9]))[0].exp()
-    torch.testing.assert_close(said[:, 0], torch.full((9,), 0.9))
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_what_counts_not_is_normalised_as_in_use(kind: str) -> None:
     """With the batch's statistics for the running ones, training and use give the same answers."""
     net, features = network(kind, momentum=1.0, dropout=0.0, history=0), clips()

@@ -14,6 +14,7 @@ In the paper the reset gate acts on h before the product (``R_n (r * h)``), and 
 places; the form above lets all three products with h be one matrix product.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ CELLS: dict[str, Callable[..., Any]] = {
     "rnn": nn.RNN,
     **cells.makers(),
 }
+
+# How often a fresh network answers with the blank; almost all steps of a clip want it.
+_BLANK = 0.9
 
 
 class Layers(nn.ModuleList):
@@ -109,7 +113,7 @@ class Network(nn.Module):
             dropout=dropout if layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden * (2 if bidirectional else 1), tokens)
+        self.head = ctc_head(hidden * (2 if bidirectional else 1), tokens)
 
     @property
     def weights(self) -> int:
@@ -138,3 +142,15 @@ class Network(nn.Module):
         given = self.read(features, steps)
         states = kernels.run(self.recurrent, given, steps, kernel=self.kernel)
         return torch.log_softmax(self.head(self.dropout(states)), dim=-1)
+
+
+def ctc_head(width: int, tokens: int) -> nn.Linear:
+    """Give a fresh linear layer that answers with the blank (id 0) at most steps.
+
+    Without that start training spends its first epochs on finding out that tokens are rare, with
+    gradients that are clipped.
+    """
+    head = nn.Linear(width, tokens)
+    with torch.no_grad():
+        head.bias[0] = math.log(_BLANK / (1 - _BLANK) * (tokens - 1))
+    return head

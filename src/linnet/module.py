@@ -153,8 +153,9 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
             f"expected a checkpoint of linnet train"
         ) from error
     except _UNREADABLE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path}: no readable checkpoint ({reason})") from error
+        raise ModelError(
+            f"{path}: cut short, or no checkpoint at all; expected a .ckpt file of linnet train"
+        ) from error
     description = checkpoint.get("linnet") if isinstance(checkpoint, dict) else None
     if description is None:
         raise ModelError(f"{path}: a checkpoint, but not one that linnet train wrote")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from linnet import cells, gates
 from linnet import kernel as kernels
-from linnet.model import CELLS, Layers, Network
+from linnet.model import CELLS, Layers, Network, ctc_head
 
 DIRECTIONS = ("concatenated", "summed")
 
@@ -79,7 +79,7 @@ class StackedNetwork(Network):
         self.projections = nn.ModuleList(
             nn.Linear(joined, projection) for _ in range(layers if projection else 0)
         )
-        self.head = nn.Linear(width, tokens)
+        self.head = ctc_head(width, tokens)
 
     def forward(
         self, features: Float[Tensor, "batch steps features"], steps: Int[Tensor, " batch"]

@@ -61,12 +61,18 @@ def run(settings: DictConfig) -> None:
     """Do the work of ``linnet train``."""
     started = time.time()
     run_folder = Path(HydraConfig.get().runtime.output_dir)
-    settings = _settings_of_run(settings, run_folder)
-    config.check_targets(settings)
-    _check_exportable(settings)
     with quiet_lightning():
-        training, batches, record = assemble(settings)
-        _write_json(run_folder / "record.json", record)
+        try:
+            settings = _settings_of_run(settings, run_folder)
+            config.check_targets(settings)
+            _check_exportable(settings)
+            training, batches, record = assemble(settings)
+            _write_settings(run_folder, settings)
+            _write_json(run_folder / "record.json", record)
+        finally:
+            # Where nothing began, nothing stays.
+            if not any(run_folder.iterdir()):
+                run_folder.rmdir()
         trainer = _trainer(settings, run_folder)
         last = run_folder / "checkpoints" / "last.ckpt"
         _fit(trainer, training, batches, last if last.is_file() else None, run_folder)
@@ -88,13 +94,8 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
                 f"{run_folder} holds a run already; resume=true goes on with it, "
                 f"hydra.run.dir=OTHER starts another"
             )
-        part = written.with_name("config.yaml.part")
-        OmegaConf.save(settings, part)
-        part.replace(written)
         return settings
     if not written.is_file():
-        if not any(run_folder.iterdir()):
-            run_folder.rmdir()
         raise ConfigError(
             f"resume=true found no run in {run_folder}; name its folder with hydra.run.dir=RUN"
         )
@@ -109,6 +110,13 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
             f"{written}: expected the settings of a run, got {type(resumed).__name__}"
         )
     return resumed
+
+
+def _write_settings(run_folder: Path, settings: DictConfig) -> None:
+    """Write the settings that a resumed run goes on with."""
+    part = run_folder / "config.yaml.part"
+    OmegaConf.save(settings, part)
+    part.replace(run_folder / "config.yaml")
 
 
 def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:

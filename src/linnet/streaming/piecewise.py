@@ -9,7 +9,6 @@ once in the statistics, where its clip is answered. Zeros beyond a clip's end ar
 normalisation, as in use, where the weights have absorbed it.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,9 +22,6 @@ from torch.nn.functional import pad
 from linnet.convolved import inside, scale_and_offset
 from linnet.model import Network
 from linnet.normalised import absorbed, initialise, plain_settings, separated
-
-# How often a fresh network answers with the blank; almost all steps of a clip want it.
-_BLANK = 0.9
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,6 @@ class StreamingNetwork(Network):
             initialise(self.recurrent)
         else:
             self.recurrent, self.norms = separated(self.recurrent, momentum)
-        # Else training begins by finding out that tokens are rare, with gradients that are clipped.
-        with torch.no_grad():
-            odds = _BLANK / (1 - _BLANK)
-            self.head.bias[0] = math.log(odds * (self.head.out_features - 1))
         self.kind = kind
         self.chunk = chunk
         self.lookahead = lookahead
