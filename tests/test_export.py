@@ -25,7 +25,7 @@ from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import load, session
 from linnet.streaming import network as build_network
-from linnet.text import Characters
+from linnet.text import Characters, Mixed
 from small_model import RECORD, TOKENIZER, clips, exported, front_end, network, silent
 
 VARIANTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -470,6 +470,23 @@ def test_int8_weights_that_change_the_text_are_refused() -> None:
         reading.check(graphs, TOKENIZER, heard(), silent)
     silence = [Utterance("hum", clips()[0], "", "")]
     assert "word_error_rate" not in reading.check(built(made, net), TOKENIZER, silence, silent)
+
+
+def test_of_a_model_for_keywords_int8_weights_may_change_no_whole_word() -> None:
+    made = front_end()
+    net = network(made.features)
+    tokenizer = Mixed("abcdefgh'", ["left"])
+    assert len(tokenizer.tokens) == len(TOKENIZER.tokens)
+    for bias, keyword in ((-99.0, "never heard"), (99.0, "always heard")):
+        with torch.no_grad():
+            net.head.bias[-1] = bias
+        graphs = built(made, net)
+        plant_gates(graphs["model.int8.onnx"])
+        found = reading.check(graphs, tokenizer, heard(), silent)
+        assert found["identical_text"] == 1.0, keyword
+    graphs["model.onnx"] = built(made, network(made.features))["model.onnx"]
+    with pytest.raises(ParityError, match=r"3 of 3 texts change .*clip 0: '', .* 'left'"):
+        reading.check(graphs, tokenizer, heard(), silent)
 
 
 def test_int8_graphs_can_be_left_out(tmp_path: Path) -> None:
