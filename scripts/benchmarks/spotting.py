@@ -20,7 +20,7 @@ from hydra.utils import instantiate
 
 from benchmarks.comparing import Comparison
 from benchmarks.options import Options
-from linnet import runtime
+from linnet import evaluation, runtime
 from linnet.apps import config, corpus, listening
 from linnet.errors import ConfigError
 from linnet.evaluation import spotting
@@ -63,7 +63,7 @@ def run(options: Options) -> list[Comparison]:
     streams = itertools.islice(listening.made(settings, examined), options.streams)
     with tempfile.TemporaryDirectory() as folder:
         decoder = _decoder(words, Path(folder))
-        for recording in streams:
+        for recording in evaluation.progress(streams, total=options.streams):
             heard.append(spotting.listen(steps, recording, model.seconds(1)))
             theirs += _searched(decoder, recording)
     ours = _trials(heard, words, spotting.alarms(heard, keywords))
