@@ -197,7 +197,7 @@ def test_noise_over_silence_keeps_its_own_level() -> None:
 
 
 def test_speech_effects_come_before_the_noise_and_channel_effects_after() -> None:
-    def chain(speech: dict[str, Effect], channel: dict[str, Effect]) -> Tensor:
+    def chain(speech: dict[str, Effect | None], channel: dict[str, Effect | None]) -> Tensor:
         augment = WaveformAugment(
             speed=[1.0, 1.0],
             shift_s=0.0,
@@ -215,3 +215,4 @@ def test_speech_effects_come_before_the_noise_and_channel_effects_after() -> Non
     line = Telephone(probability=1.0)
     assert float(chain({"line": line}, {})) == pytest.approx(1.0, abs=0.05)
     assert float(chain({}, {"line": line})) < 0.01
+    assert float(chain({"none": None}, {"line": None})) == pytest.approx(1.0, abs=0.05)

@@ -24,7 +24,7 @@ class WaveformAugment(nn.Module):
         snr_db: range of the signal-to-noise ratio, drawn evenly in dB.
         sample_rate: in Hz.
         speech_effects: what happens to the voice before noise comes in, by name, in order: other
-            voices, a room.
+            voices, a room; None leaves one out.
         channel_effects: what happens to all that the microphone hears: filters, codecs.
     """
 
@@ -38,8 +38,8 @@ class WaveformAugment(nn.Module):
         noise_probability: float,
         snr_db: Sequence[float],
         sample_rate: int,
-        speech_effects: Mapping[str, Effect],
-        channel_effects: Mapping[str, Effect],
+        speech_effects: Mapping[str, Effect | None],
+        channel_effects: Mapping[str, Effect | None],
     ) -> None:
         super().__init__()
         if min(speed) <= 0:
@@ -48,8 +48,10 @@ class WaveformAugment(nn.Module):
         self.shift_samples = round(shift_s * sample_rate)
         self.noise_probability = noise_probability
         self.snr_db = snr_db
-        self.speech_effects = nn.ModuleDict(dict(speech_effects))
-        self.channel_effects = nn.ModuleDict(dict(channel_effects))
+        self.speech_effects, self.channel_effects = (
+            nn.ModuleDict({name: one for name, one in effects.items() if one is not None})
+            for effects in (speech_effects, channel_effects)
+        )
         self.register_buffer("noise", torch.zeros(0), persistent=False)
 
     def set_noise(self, noise: Float[Tensor, " samples"]) -> None:
