@@ -71,7 +71,9 @@ def test_calibrating_again_replays_what_was_stored(
     )
 
 
-def test_calibrating_on_recordings_of_which_nothing_is_known(place: Path, tmp_path: Path) -> None:
+def test_calibrating_on_recordings_with_and_without_their_text(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     negatives = tmp_path / "negatives"
     negatives.mkdir()
     random = np.random.default_rng(0)
@@ -82,6 +84,14 @@ def test_calibrating_on_recordings_of_which_nothing_is_known(place: Path, tmp_pa
     assert apps.main(call) == 0
     evidence = described(place)["keywords"]["head"]["evidence"]
     assert evidence["hours"] == pytest.approx(6 / 3600, abs=1e-4)
+    assert "hold it" not in capsys.readouterr().out
+    (negatives / "b.txt").write_text("Use your head!\n")
+    assert apps.main(call) == 0
+    said = capsys.readouterr().out
+    assert "'head': 1 clips of the negative audio hold it and were left out (b.wav)" in said
+    (negatives / "b.txt").write_bytes(b"\xff")
+    assert apps.main(call) == 2
+    assert "b.txt: no transcript can be read" in capsys.readouterr().err
 
 
 def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ USAGE = """usage: linnet calibrate model=DIR keywords=[WORD,...] [target=0.5] [K
 
 Find the threshold of each keyword for a rate of false alarms per hour, on audio that is not the
 keyword, and write it with its evidence into the model's model.json. What the model says of the
-audio is stored beside the folder: the next keyword takes seconds.
+audio is stored beside the folder: the next keyword takes seconds. Negatives that hold the keyword
+are named and left out, where their text is known: it may stand beside a recording, NAME.txt.
 
   linnet calibrate model=MODEL keywords=[left,right]
   linnet calibrate model=MODEL keywords='["hey linnet"]' negatives=recordings/ target=0.1

@@ -58,7 +58,6 @@ def run(settings: DictConfig) -> None:
 def _recordings(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored:
     """Give the posteriors of the recordings that ``negatives`` names."""
     paths = audio.find([Path(settings.negatives)])
-    described = {"files": [(path.name, path.stat().st_size) for path in paths]}
 
     def heard() -> Iterator[Heard]:
         recordings = listening.read(paths, model.sample_rate)
@@ -66,7 +65,7 @@ def _recordings(settings: DictConfig, folder: Path, model: runtime.Model) -> Sto
             model.steps(), model.seconds(1), progress(recordings, total=len(paths))
         )
 
-    return _stored(folder, described, str(settings.negatives), heard)
+    return _stored(folder, listening.files(paths), str(settings.negatives), heard)
 
 
 def _streams(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored:

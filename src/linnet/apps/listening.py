@@ -15,9 +15,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import audio, data, sources
-from linnet.evaluation.spotting import Heard, Recording, listen
+from linnet.errors import InputError
+from linnet.evaluation.spotting import Heard, Recording, Span, listen
 from linnet.runtime.windows import StepStream
 from linnet.sources.streams import Streams
+from linnet.text import normalise
 
 
 def hear(steps: StepStream, step_s: float, recordings: Iterable[Recording]) -> Iterator[Heard]:
@@ -48,7 +50,28 @@ def description(settings: DictConfig, source: sources.Source) -> dict[str, Any]:
 
 
 def read(paths: Sequence[Path], sample_rate: int) -> Iterator[Recording]:
-    """Read recordings of which nothing is known."""
+    """Read recordings; what is said in one is known if it stands beside it in a .txt file."""
     for number, path in enumerate(paths):
         waveform = audio.read(path, sample_rate=sample_rate)
-        yield Recording(f"{number:04d} {path.name}", waveform, sample_rate, ())
+        text = _transcript(path)
+        span = Span(path.name, "", text, 0.0, len(waveform) / sample_rate)
+        name = f"{number:04d} {path.name}"
+        yield Recording(name, waveform, sample_rate, (span,) if text else ())
+
+
+def files(paths: Sequence[Path]) -> dict[str, Any]:
+    """Give what the reading of recordings depends on, in plain values."""
+    contents = []
+    for path in paths:
+        with path.open("rb") as file:
+            contents.append((hashlib.file_digest(file, "sha256").hexdigest(), _transcript(path)))
+    return {"files": contents}
+
+
+def _transcript(recording: Path) -> str:
+    """Give the text that stands beside a recording, normalised; "" if none does."""
+    path = recording.with_suffix(".txt")
+    try:
+        return normalise(path.read_text(encoding="utf-8")) if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no transcript can be read ({error}); expected UTF-8") from error
