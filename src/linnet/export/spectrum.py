@@ -1,7 +1,7 @@
 """The power spectrum inside the waveform graph, as a Fourier transform of two matrix products.
 
     x -> float64 -> level -> fill -> reflect -> differences -> frames -> DC removed -> windowed
-      -> columns -> [product over rows] -> [product over columns, with the twiddles] -> power
+      -> [product over rows] -> [product over columns, with the twiddles] -> power
 
 With N = I x J, sample n = i J + j and bin k = k1 + I k2 (Cooley and Tukey 1965),
 
@@ -37,7 +37,7 @@ def power(graph: Graph, front_end: FrontEnd, waveform: str) -> tuple[str, str]:
         wide = _level(graph, wide)
     reflected, frames = _reflected(graph, front_end, _filled(graph, front_end, wide))
     windowed = _windowed(graph, front_end, reflected, frames)
-    return _transformed(graph, front_end, windowed), frames
+    return _transformed(graph, front_end, windowed, frames), frames
 
 
 def bin_order(length: int) -> list[int]:
@@ -137,7 +137,7 @@ def _offset(graph: Graph, waveform: str, positions: str, block: int) -> str:
     return graph.node("ReduceMean", "offset/frame_means", gathered, axes=[2], keepdims=1)
 
 
-def _transformed(graph: Graph, front_end: FrontEnd, windowed: str) -> str:
+def _transformed(graph: Graph, front_end: FrontEnd, windowed: str, frames: str) -> str:
     """Give the power spectrum [N, T, bins] of frames, in float32."""
     length, window = front_end.fft_samples, front_end.window_samples
     rows, columns = _factors(length)
@@ -147,30 +147,34 @@ def _transformed(graph: Graph, front_end: FrontEnd, windowed: str) -> str:
     if used * columns > window:
         missing = graph.ints(0, 0, 0, 0, 0, used * columns - window)
         windowed = graph.node("Pad", "dft/padded", windowed, missing)
+    # Whole rows change places, here and below, never single numbers: that is much faster.
     grid = graph.node("Reshape", "dft/grid", windowed, graph.ints(0, 0, used, columns))
-    turned = graph.node("Transpose", "dft/columns", grid, perm=[0, 1, 3, 2])
+    by_row = graph.node("Transpose", "dft/by_row", grid, perm=[2, 0, 1, 3])
+    flat = graph.node("Reshape", "dft/flat", by_row, graph.ints(used, -1))
     # A quarter of a period turns a cosine into the imaginary part, minus a sine.
     quarter = length // 4
-    first = _cosines(
-        graph, "dft/rows", length, row[:, None, None] * columns, k1[:, None], [0, quarter]
+    first = _cosines(graph, "dft/rows", length, k1[:, None, None], row * columns, [[0], [quarter]])
+    first = graph.node("Reshape", "dft/rows_matrix", first, graph.ints(2 * kept, used))
+    inner = graph.node("MatMul", "dft/inner", first, flat)
+    parts = graph.node("Reshape", "dft/inner_parts", inner, graph.ints(kept, 2, -1, columns))
+    by_frame = graph.node("Transpose", "dft/by_frame", parts, perm=[0, 2, 1, 3])
+    joined = graph.node("Reshape", "dft/joined", by_frame, graph.ints(kept, -1, 2 * columns))
+    # From (real, imaginary) to either, for each k1: twiddle and transform in one.
+    bins = (k1[:, None] + rows * k2)[:, None, None, :]
+    squares = []
+    for part, turn in (("real", [0, -quarter]), ("imaginary", [quarter, 0])):
+        turns = np.array(turn)[:, None, None]
+        second = _cosines(graph, f"dft/{part}", length, bins, column[:, None], turns)
+        shape = graph.ints(kept, 2 * columns, columns)
+        second = graph.node("Reshape", f"dft/{part}_matrix", second, shape)
+        outer = graph.node("MatMul", f"dft/{part}", joined, second)
+        squares.append(graph.node("Mul", f"dft/{part}_power", outer, outer))
+    narrow = graph.cast("dft/power", graph.node("Add", "dft/power_float64", *squares), np.float32)
+    together = graph.node("Transpose", "dft/power_by_frame", narrow, perm=[1, 0, 2])
+    clips = graph.node(
+        "Concat", "dft/shape", graph.ints(-1), frames, graph.ints(kept * columns), axis=0
     )
-    first = graph.node("Reshape", "dft/rows_matrix", first, graph.ints(used, 2 * kept))
-    inner = graph.node("MatMul", "dft/inner", turned, first)
-    parts = graph.node("Reshape", "dft/inner_parts", inner, graph.ints(0, 0, columns, kept, 2))
-    by_k1 = graph.node("Transpose", "dft/by_k1", parts, perm=[0, 3, 1, 2, 4])
-    joined = graph.node("Reshape", "dft/joined", by_k1, graph.ints(0, kept, -1, 2 * columns))
-    # From (real, imaginary) to (real, imaginary), for each k1: twiddle and transform in one.
-    bins = (k1[:, None] + rows * k2)[:, None, None, None]
-    turns = [[[0], [quarter]], [[-quarter], [0]]]
-    second = _cosines(graph, "dft/twiddled", length, column[:, None, None, None], bins, turns)
-    shape = graph.ints(kept, 2 * columns, 2 * columns)
-    second = graph.node("Reshape", "dft/twiddled_matrix", second, shape)
-    outer = graph.node("MatMul", "dft/outer", joined, second)
-    halves = graph.node("Reshape", "dft/outer_parts", outer, graph.ints(0, 0, 0, 2, columns))
-    squares = graph.node("ReduceSumSquare", "dft/power_float64", halves, axes=[3], keepdims=0)
-    narrow = graph.cast("dft/power_by_k1", squares, np.float32)
-    by_frame = graph.node("Transpose", "dft/power_by_frame", narrow, perm=[0, 2, 1, 3])
-    return graph.node("Reshape", "dft/power", by_frame, graph.ints(0, 0, kept * columns))
+    return graph.node("Reshape", "dft/spectrum", together, clips)
 
 
 def _factors(length: int) -> tuple[int, int]:
