@@ -10,7 +10,7 @@ from benchmarks import machine, showing
 from benchmarks.options import FULL, QUICK, Options
 from linnet.errors import LinnetError
 
-NAMES = ("frontend", "train", "infer", "gru", "spot", "spotting")
+NAMES = ("frontend", "train", "infer", "cells", "gru", "spot", "spotting")
 # What runs without being told where recordings and a model are.
 ALONE = tuple(name for name in NAMES if name != "spotting")
 _EPILOG = """examples:

@@ -68,7 +68,12 @@ def recogniser(path: Path | None) -> Recogniser:
                 f"{path}: no run folder of linnet train; give one, or a .ckpt: both sides need it"
             )
         return load(path / "checkpoints" / "best.ckpt" if path.is_dir() else path)[0]
-    settings = config.compose("train", [])
+    return of_cell("gru")
+
+
+def of_cell(cell: str) -> Recogniser:
+    """Give a recogniser with this cell, of random weights, of the size that training gives it."""
+    settings = config.compose("train", [f"model.cell={cell}"])
     return _fresh(settings, Characters(settings.tokenizer.alphabet))
 
 
