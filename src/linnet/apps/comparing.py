@@ -7,11 +7,12 @@ the run left behind (time per epoch, accuracy). The interval is Student's over t
 seed it is Wilson's over the answers that were counted.
 """
 
+import functools
 import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,12 +29,15 @@ from linnet.model import Network
 from linnet.module import Recogniser
 
 _CONFIDENCE = 0.95
-# Steps and answers of the gradient's reach; calls of which inference takes the median.
-_STEPS, _ANSWERS, _CALLS = 100, 6, 15
+# Steps and answers of the gradient's reach; turns of which inference takes the median.
+_STEPS, _ANSWERS, _TURNS = 100, 6, 51
 _HEADS = (
     *("", "seeds", "weights", "MB", "s an epoch", "ms for 1 s", "right", "95 % interval"),
     "gradient reaches back",
 )
+
+# Megabytes of a graph, and milliseconds that it takes; None where there is no graph.
+Cost = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,15 @@ def compare(
         for path in found:
             gathering.judge(path)
     rows, curves, step_s = [], {}, 0.0
-    for name, own in gathering.groups([gathering.read(path) for path in found]).items():
+    groups = gathering.groups([gathering.read(path) for path in found])
+    models = {
+        name: module.load(own[0].folder / "checkpoints" / "best.ckpt")[0]
+        for name, own in groups.items()
+    }
+    costs_of = _inference(models)
+    for name, own in groups.items():
         sys.stderr.write(f"compare: {name}\n")
-        row, reaches, step_s = _row(name, own)
+        row, reaches, step_s = _row(name, own, models[name], costs_of[name])
         rows.append(row)
         curves[name] = reaches
     if against_costs:
@@ -115,14 +125,14 @@ def compare(
     return text
 
 
-def _row(name: str, own: Sequence[Run]) -> tuple[Row, tuple[Reach, Reach], float]:
+def _row(
+    name: str, own: Sequence[Run], model: Recogniser, cost: Cost
+) -> tuple[Row, tuple[Reach, Reach], float]:
     """Measure a group; give its row, the reach before and after training, and its step."""
-    model, _ = module.load(own[0].folder / "checkpoints" / "best.ckpt")
-    megabytes, inference_ms = _inference(model)
+    megabytes, inference_ms = cost
     accuracies = [run.accuracy for run in own]
     low, high = interval(accuracies)
     answers_low, answers_high = counted(own)
-    # The time is measured in float32, the gradient followed in float64.
     torch.manual_seed(0)
     fresh = streaming.network(model.network.settings)
     before, after = (_reach(one.double().eval()) for one in (fresh, model.network))
@@ -172,20 +182,35 @@ def _point(row: Row) -> costs.Point:
     return costs.Point(row.name, row.weights, row.inference_ms, row.accuracy, *ends)
 
 
-def _inference(model: Recogniser) -> tuple[float | None, float | None]:
-    """Give size and time of the waveform graph; nothing where ONNX cannot hold the network."""
-    try:
-        content = waveform_graph(model.front_end, model.network, {}).SerializeToString()
-    except ModelError:
-        return None, None
-    session = runtime.session(content, "compare", 1)
-    noise = np.random.default_rng(0).standard_normal((1, model.sample_rate)).astype(np.float32)
-    times = []
-    for _ in range(_CALLS + 1):
-        start = time.perf_counter()
-        session.run(None, {session.get_inputs()[0].name: 0.1 * noise})
-        times.append(time.perf_counter() - start)
-    return len(content) / 1e6, 1000 * statistics.median(times[1:])
+def _inference(models: Mapping[str, Recogniser]) -> dict[str, Cost]:
+    """Give size and time of each waveform graph; nothing where ONNX cannot hold the network.
+
+    They take turns, so that whatever else runs on the machine slows all alike.
+    """
+    sizes, calls = {}, {}
+    for name, model in models.items():
+        try:
+            content = waveform_graph(model.front_end, model.network, {}).SerializeToString()
+        except ModelError:
+            continue
+        session = runtime.session(content, "compare", 1)
+        noise = np.random.default_rng(0).standard_normal((1, model.sample_rate)).astype(np.float32)
+        given = {session.get_inputs()[0].name: 0.1 * noise}
+        sizes[name] = len(content) / 1e6
+        calls[name] = functools.partial(session.run, None, given)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(_TURNS):
+        for name, call in calls.items():
+            call()  # What the one before has left in the caches is no business of this one.
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {
+        name: (sizes[name], 1000 * statistics.median(times[name]))
+        if name in calls
+        else (None, None)
+        for name in models
+    }
 
 
 def _reach(network: Network) -> Reach:
