@@ -63,7 +63,7 @@ def run(options: Options) -> list[Comparison]:
     streams = itertools.islice(listening.made(settings, examined), options.streams)
     with tempfile.TemporaryDirectory() as folder:
         decoder = _decoder(words, Path(folder))
-        for recording in evaluation.progress(streams, total=options.streams):
+        for recording in evaluation.progress(streams, total=None):
             heard.append(spotting.listen(steps, recording, model.seconds(1)))
             theirs += _searched(decoder, recording)
     ours = _trials(heard, words, spotting.alarms(heard, keywords))
