@@ -140,12 +140,13 @@ def match(
         keyword, [*said, *left_out], raised, others=rivals, tolerance_s=tolerance_s
     )
     wrong = false_alarms(keyword, [*said, *left_out], raised, tolerance_s=tolerance_s)
+    outside = set(false)
     return Trials(
         true_scores,
         delays_s,
         np.array([one.score for one in false], np.float64),
         _negative_s([*said, *left_out, *rivals], durations_s, tolerance_s) / _SECONDS_IN_HOUR,
-        np.array([one.score for one in wrong if one not in false], np.float64),
+        np.array([one.score for one in wrong if one not in outside], np.float64),
     )
 
 
