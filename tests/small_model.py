@@ -48,8 +48,9 @@ def network(features: int, **changes: Any) -> Network:
         made = Network(
             features=features, tokens=len(TOKENIZER.tokens), **{**settings, **changes}
         ).eval()
-    with torch.no_grad():  # outputs that are not flat, so that a mistake shows
+    with torch.no_grad():  # outputs that are not flat, nor all blank, so that a mistake shows
         made.head.weight *= 12.0
+        made.head.bias[0] = 0.0
     return made
 
 
