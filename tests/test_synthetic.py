@@ -1,6 +1,7 @@
 """The synthetic corpus: the same sounds every time, and no test voice in training."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import yaml
 
 from linnet import audio, sources
 from linnet.errors import ConfigError, CorpusError
-from linnet.sources import espeak, speaking, synthetic
+from linnet.sources import espeak, flite, speaking, synthetic
 from linnet.sources.synthetic import Synthetic
 
 pytest.importorskip("espeakng_loader")
@@ -107,6 +108,7 @@ def test_an_utterance_does_not_depend_on_what_was_said_before(voice: str) -> Non
 def test_silence_surrounds_the_word_and_a_hiss_lies_over_all(tmp_path: Path) -> None:
     utterance = speaking.Utterance(
         file="a.wav",
+        synthesiser="espeak",
         text="yes",
         voice="en-us+m3",
         rate=170,
@@ -116,6 +118,7 @@ def test_silence_surrounds_the_word_and_a_hiss_lies_over_all(tmp_path: Path) -> 
         after_s=0.3,
         noise_dbfs=-50.0,
         seed=3,
+        size=1.0,
     )
     speaking.write([utterance], tmp_path)
     waveform = audio.read(tmp_path / "a.wav", sample_rate=22050)
@@ -124,6 +127,79 @@ def test_silence_surrounds_the_word_and_a_hiss_lies_over_all(tmp_path: Path) -> 
     for silence in (waveform[:4400], waveform[-6600:]):
         assert 20 * np.log10(np.std(silence)) == pytest.approx(-50, abs=0.5)
     assert np.abs(waveform).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("synthesiser", "voice"), [("espeak", "en-us+m3"), ("flite", "slt"), ("flite", "awb")]
+)
+def test_a_shorter_vocal_tract_raises_all_frequencies_and_keeps_the_pace(
+    synthesiser: str, voice: str
+) -> None:
+    if synthesiser == "flite" and shutil.which("flite") is None:
+        pytest.skip("flite is not installed")
+
+    def spoken(size: float) -> tuple[float, float]:
+        """The centre of the spectrum in Hz, and the length in seconds."""
+        samples, sample_rate = speaking.render(
+            speaking.Utterance(
+                file="a.wav",
+                synthesiser=synthesiser,
+                text="over there",
+                voice=voice,
+                rate=150,
+                pitch=50,
+                pitch_range=50,
+                before_s=0.0,
+                after_s=0.0,
+                noise_dbfs=-90.0,
+                seed=0,
+                size=size,
+            )
+        )
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        hz = np.fft.rfftfreq(len(samples), 1 / sample_rate)
+        voiced = hz < 4000
+        return float((hz * power)[voiced].sum() / power[voiced].sum()), len(samples) / sample_rate
+
+    (long_hz, long_s), (own_hz, own_s), (short_hz, short_s) = map(spoken, (1.25, 1.0, 0.8))
+    assert long_hz < 0.93 * own_hz
+    assert short_hz > 1.07 * own_hz
+    assert long_s == pytest.approx(own_s, rel=0.1)
+    assert short_s == pytest.approx(own_s, rel=0.1)
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_flite_speaks_as_it_is_told_and_the_same_every_time(tmp_path: Path) -> None:
+    def say(**changes: int | str) -> np.ndarray:
+        usual = {"text": "left", "voice": "slt", "rate": 170, "pitch": 50, "pitch_range": 50}
+        samples, sample_rate = flite.speak(**{**usual, **changes})
+        assert sample_rate == 16000
+        return samples
+
+    usual = say()
+    np.testing.assert_array_equal(say(), usual)
+    assert len(say(rate=120)) > 1.2 * len(usual)
+    assert not np.array_equal(say(pitch=70)[: len(usual)], usual)
+    voices = {"voices": ["awb", "kal16", "rms", "slt"], "accents": [], "size": [0.8, 1.25]}
+    changes = {"clips_per_word": {"train": 6, "valid": 0, "test": 0}, "synthesiser": "flite"}
+    shares = {"valid_share": 0.0, "test_share": 0.0}
+    made = corpus(tmp_path / "a", **voices, **changes, **shares).clips()
+    assert {clip.speaker for clip in made} == {"awb", "kal16", "rms", "slt"}
+    assert len(sounds(tmp_path / "a")) == 12 + 1
+    for unknown, reason in (
+        ({"voices": ["bob"]}, "flite has no voice 'bob'; it has awb, kal16, rms, slt"),
+        ({"accents": ["en-us"]}, r"have their own accents, got \['en-us'\]; expected \[\]"),
+    ):
+        with pytest.raises(CorpusError, match=reason):
+            corpus(tmp_path / "b", **{**voices, **changes, **shares, **unknown}).clips()
+
+
+def test_without_flite_it_is_said_how_to_get_it_or_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CorpusError, match=r"flite is not installed; .*flite_keywords=null"):
+        flite.check(["slt"], [])
 
 
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
@@ -137,6 +213,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         ({"rate": [200, 100]}, r"rate must be \[least, most\], got \[200, 100\]"),
         ({"clips_per_word": {"train": 1}}, "clips_per_word needs train, valid, test, got"),
         ({"words": ["yes", "!"]}, "words must be words"),
+        ({"synthesiser": "festival"}, "synthesiser must be espeak or flite, got 'festival'"),
     ):
         with pytest.raises(ConfigError, match=reason):
             corpus(tmp_path / "a", **changes)

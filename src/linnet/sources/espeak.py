@@ -8,6 +8,8 @@ which costs 3 ms. This module imports neither lhotse nor torch: it runs in worke
 """
 
 import ctypes
+from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,9 +70,21 @@ def speak(
     return np.concatenate(heard) if heard else np.zeros(0, np.int16), sample_rate
 
 
-def variants() -> list[str]:
-    """Give the names of all voice variants, sorted."""
-    return sorted(path.name for path in (Path(_paths()[1]) / "voices" / "!v").iterdir())
+def check(voices: Sequence[str], accents: Sequence[str]) -> None:
+    """Look for the voices: variants such as ``f2``, each in accents such as ``en-us``.
+
+    Raises:
+        CorpusError: espeak-ng has no such variant or accent.
+        MissingExtraError: espeakng-loader is not installed.
+    """
+    known = sorted(path.name for path in (Path(_paths()[1]) / "voices" / "!v").iterdir())
+    for voice in voices:
+        if voice not in known:
+            near = get_close_matches(voice, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise CorpusError(f"espeak-ng has no voice variant {voice!r}; {hint}")
+    for accent in accents:
+        speak("a", voice=accent, rate=175, pitch=50, pitch_range=50)
 
 
 def _start(library: ctypes.CDLL) -> int:

@@ -1,10 +1,10 @@
-"""A corpus spoken by espeak-ng: made once, no network, the same bytes every time.
+"""A corpus spoken by a synthesiser: made once, no network, the same bytes every time.
 
     words x voices x accents x rate x pitch -> plan (drawn from a seed) -> WAV files -> clips
 
-The voices (espeak-ng's variants: vocal tracts, breath, age) are dealt out to the splits, so that a
-test voice is never heard in training. Such speech carries a quickstart and tests; a model for real
-voices needs real recordings.
+The voices (of espeak-ng, variants: vocal tracts, breath, age) are dealt out to the splits, so that
+a test voice is never heard in training. Such speech carries a quickstart and tests; a model for
+real voices needs real recordings.
 """
 
 import json
@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from linnet.errors import ConfigError, CorpusError
-from linnet.sources import base, espeak, speaking
+from linnet.sources import base, speaking
 from linnet.sources.base import SPLITS, Clip, Source
 from linnet.sources.speaking import Utterance
 from linnet.text import normalise
@@ -35,6 +34,7 @@ _UTTERANCES_A_TASK = 50
 class _Settings:
     """Everything the sounds depend on; stored beside them."""
 
+    synthesiser: str
     words: tuple[str, ...]
     clips_per_word: tuple[tuple[str, int], ...]
     voices: tuple[str, ...]
@@ -44,6 +44,7 @@ class _Settings:
     rate: tuple[int, int]
     pitch: tuple[int, int]
     pitch_range: tuple[int, int]
+    size: tuple[float, float]
     silence_s: tuple[float, float]
     noise_dbfs: tuple[float, float]
     seed: int
@@ -51,19 +52,22 @@ class _Settings:
 
 
 class Synthetic(Source):
-    """Words spoken by espeak-ng.
+    """Words spoken by a synthesiser.
 
     Args:
+        synthesiser: ``espeak`` or ``flite``.
         root: the folder to make; it is made again when the settings have changed.
         words: the words, or short phrases.
         clips_per_word: clips of each word in ``train``, ``valid`` and ``test``.
-        voices: espeak-ng voice variants.
-        accents: its English accents, such as ``en-us``.
+        voices: espeak-ng's voice variants, or flite's voices.
+        accents: espeak-ng's English accents, such as ``en-us``; flite has none to choose from.
         valid_share: the share of the voices for validation.
         test_share: the share of the voices for the test.
         rate: words a minute, slowest and fastest.
         pitch: lowest and highest, 0 to 99.
         pitch_range: flattest and liveliest, 0 to 99.
+        size: shortest and longest vocal tract, as parts of the voice's own: all its frequencies
+            rise in a shorter one.
         silence_s: shortest and longest silence before and after the word.
         noise_dbfs: softest and loudest level of a faint hiss, in dB below full scale.
         seed: of the draws.
@@ -73,6 +77,7 @@ class Synthetic(Source):
         self,
         *,
         root: str | os.PathLike[str],
+        synthesiser: str,
         words: Sequence[str],
         clips_per_word: Mapping[str, int],
         voices: Sequence[str],
@@ -82,6 +87,7 @@ class Synthetic(Source):
         rate: Sequence[int],
         pitch: Sequence[int],
         pitch_range: Sequence[int],
+        size: Sequence[float],
         silence_s: Sequence[float],
         noise_dbfs: Sequence[float],
         seed: int,
@@ -95,8 +101,13 @@ class Synthetic(Source):
                 f"words must be words, got {list(words)}; those of experiment=wakeword are given "
                 "with keywords='[\"hey linnet\"]'"
             )
+        if synthesiser not in speaking.SYNTHESISERS:
+            raise ConfigError(
+                f"synthesiser must be {' or '.join(speaking.SYNTHESISERS)}, got {synthesiser!r}"
+            )
         self.root = Path(root)
         self.settings = _Settings(
+            synthesiser=synthesiser,
             words=tuple(words),
             clips_per_word=tuple((split, clips_per_word[split]) for split in SPLITS),
             voices=tuple(voices),
@@ -106,6 +117,7 @@ class Synthetic(Source):
             rate=_range("rate", rate),
             pitch=_range("pitch", pitch),
             pitch_range=_range("pitch_range", pitch_range),
+            size=_range("size", size),
             silence_s=_range("silence_s", silence_s),
             noise_dbfs=_range("noise_dbfs", noise_dbfs),
             seed=seed,
@@ -137,10 +149,13 @@ class Synthetic(Source):
 
     def _draw(self, name: str, word: str, voice: str, draw: np.random.Generator) -> Utterance:
         settings = self.settings
+        if settings.accents:
+            voice = f"{settings.accents[draw.integers(len(settings.accents))]}+{voice}"
         return Utterance(
             file=f"{name}.wav",
+            synthesiser=settings.synthesiser,
             text=word,
-            voice=f"{settings.accents[draw.integers(len(settings.accents))]}+{voice}",
+            voice=voice,
             rate=int(draw.integers(*settings.rate, endpoint=True)),
             pitch=int(draw.integers(*settings.pitch, endpoint=True)),
             pitch_range=int(draw.integers(*settings.pitch_range, endpoint=True)),
@@ -148,6 +163,7 @@ class Synthetic(Source):
             after_s=float(draw.uniform(*settings.silence_s)),
             noise_dbfs=float(draw.uniform(*settings.noise_dbfs)),
             seed=int(draw.integers(2**31)),
+            size=_drawn(settings.size, draw),
         )
 
     def _voices_by_split(self) -> dict[str, list[str]]:
@@ -182,7 +198,9 @@ class Synthetic(Source):
 
     def _make(self, utterances: Sequence[Utterance]) -> None:
         """Speak everything into a folder beside, then give it its name."""
-        self._check_voices()
+        speaking.SYNTHESISERS[self.settings.synthesiser].check(
+            self.settings.voices, self.settings.accents
+        )
         beside = self.root.with_name(f"{self.root.name}.making-{os.getpid()}")
         try:
             beside.mkdir(parents=True)
@@ -199,16 +217,6 @@ class Synthetic(Source):
             beside.rename(self.root)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-
-    def _check_voices(self) -> None:
-        known = espeak.variants()
-        for voice in self.settings.voices:
-            if voice not in known:
-                near = get_close_matches(voice, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-                raise CorpusError(f"espeak-ng has no voice variant {voice!r}; {hint}")
-        for accent in self.settings.accents:
-            espeak.speak("a", voice=accent, rate=175, pitch=50, pitch_range=50)
 
 
 def _speak_all(utterances: Sequence[Utterance], target: Path) -> None:
@@ -232,6 +240,12 @@ def _dealt(voices: Sequence[str], count: int, draw: np.random.Generator) -> list
     rounds = -(-count // len(voices)) if voices else 0
     deck = [voice for _ in range(rounds) for voice in draw.permutation(list(voices))]
     return [str(voice) for voice in deck[:count]]
+
+
+def _drawn(bounds: tuple[float, float], draw: np.random.Generator) -> float:
+    """Give a value between two; equal ones take no draw."""
+    least, most = bounds
+    return float(draw.uniform(least, most)) if least < most else least
 
 
 def _range(name: str, values: Sequence[Any]) -> tuple[Any, Any]:
