@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.comparing import Comparison, Quartiles
+from linnet.files import write_text
 
 
 def table(comparisons: Sequence[Comparison]) -> Table:
@@ -53,9 +54,7 @@ def write(path: Path, comparisons: Sequence[Comparison], facts: dict[str, Any]) 
     """Write everything as JSON; a write that fails leaves what stood there."""
     content = {**facts, "comparisons": [comparison.record() for comparison in comparisons]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-    part.replace(path)
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _figure(value: float) -> str:

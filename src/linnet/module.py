@@ -29,6 +29,7 @@ from linnet.convolved import Convolutions
 from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
 from linnet.errors import ConfigError, LinnetError, ModelError
+from linnet.files import beside
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.rarity import Rarity
@@ -189,16 +190,13 @@ class CheckpointFile(TorchCheckpointIO):
     ) -> None:
         """Save ``checkpoint`` at ``path``."""
         final = Path(path)
-        part = final.with_name(final.name + ".part")
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as file:
+            with beside(final) as draft, draft.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(final)
         except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
             raise LinnetError(
                 f"{final}: could not save the checkpoint ({error}); the last complete one is kept, "
                 f"make room and go on with resume=true"

@@ -16,6 +16,7 @@ import torch
 from linnet import audio, decode, gates
 from linnet.apps.opening import Subject, alone, opened
 from linnet.errors import InputError, LinnetError, ModelError
+from linnet.files import write_text
 from linnet.gates import page
 from linnet.gates.inspection import Clip, Inspection
 from linnet.gates.reach import Reach
@@ -146,9 +147,7 @@ def _written(found: Inspection, output: Path) -> Path:
             for _, _, picture in part.pictures:
                 (output / f"{picture.name}.png").write_bytes(picture.light)
                 (output / f"{picture.name}_dark.png").write_bytes(picture.dark)
-        draft = output / f".{PAGE}.part"
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(output / PAGE)
+        write_text(output / PAGE, content)
     except OSError as error:
         raise LinnetError(f"{output}: the page cannot be written: {error.strerror}") from error
     return output / PAGE

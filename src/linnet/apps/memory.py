@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from linnet import kernel as kernels
 from linnet.apps import compared
 from linnet.errors import ConfigError
+from linnet.files import write_text
 from linnet.model import CELLS
 
 # What always answering the mean costs, and from where on the task counts as solved.
@@ -198,9 +199,7 @@ def run(chosen: Sequence[Trial], sizes: Sizes, output: Path) -> list[dict[str, A
         found = _done(path, sizes)
         if found is None:
             found = attempt(trial, sizes)
-            part = path.with_name(path.name + ".part")
-            part.write_text(json.dumps(found) + "\n")
-            part.replace(path)
+            write_text(path, json.dumps(found) + "\n")
             how = "solved" if found["solved"] else "not solved"
             sys.stderr.write(
                 f"{trial.cell} length {trial.length} seed {trial.seed}: {how} after "

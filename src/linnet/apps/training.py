@@ -40,6 +40,7 @@ from linnet.apps.finishing import finish
 from linnet.apps.teaching import distillation
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
+from linnet.files import beside, write_text
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.module import CheckpointFile, Recogniser, Training
@@ -114,9 +115,8 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
 
 def _write_settings(run_folder: Path, settings: DictConfig) -> None:
     """Write the settings that a resumed run goes on with."""
-    part = run_folder / "config.yaml.part"
-    OmegaConf.save(settings, part)
-    part.replace(run_folder / "config.yaml")
+    with beside(run_folder / "config.yaml") as draft:
+        OmegaConf.save(settings, draft)
 
 
 def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
@@ -231,12 +231,10 @@ class MetricsTable(Callback):
         values = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **values}
         rows = [*self._rows(before=trainer.current_epoch), {k: str(v) for k, v in row.items()}]
-        part = self._path.with_name(self._path.name + ".part")
-        with part.open("w", newline="") as file:
+        with beside(self._path) as draft, draft.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(rows)
-        part.replace(self._path)
         if not sys.stderr.isatty():
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             sys.stderr.write(f"epoch {trainer.current_epoch}  {shown}\n")
@@ -311,9 +309,7 @@ def _commit() -> str | None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-    part.replace(path)
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from lhotse import CutSet
 
 from linnet import audio
 from linnet.errors import AudioError, ConfigError, CorpusError, TextError
+from linnet.files import beside
 from linnet.sources import base
 from linnet.sources.base import SPLITS, Clip, Source
 from linnet.text import shortest_path
@@ -81,14 +82,13 @@ class Corpus:
         for split, kept in self.splits.items():
             path = target / f"cuts_{split}.jsonl.gz"
             lines = (json.dumps(cut.to_dict(), ensure_ascii=False) + "\n" for cut in kept)
-            beside = path.with_name(path.name + ".part")
             # Neither a name nor a time in the header: they would change the bytes.
             with (
-                beside.open("wb") as file,
+                beside(path) as draft,
+                draft.open("wb") as file,
                 gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
             ):
                 packed.writelines(line.encode() for line in lines)
-            beside.replace(path)
             written.append(path)
         return written
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from linnet.errors import InputError, LinnetError
 from linnet.evaluation.spotting.listening import Heard, alarms, occurrences
+from linnet.files import write_text
 from linnet.keywords import Keyword
 from linnet.metrics import Figure, rate
 from linnet.metrics.matching import Trials, match
@@ -150,7 +151,6 @@ def write(folder: Path, calibrations: Sequence[Calibration], negatives: str) -> 
         LinnetError: the file cannot be written.
     """
     path = folder / DESCRIPTION
-    partial = path.with_name(f".{DESCRIPTION}.partial")
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         described["keywords"] = {
@@ -164,8 +164,7 @@ def write(folder: Path, calibrations: Sequence[Calibration], negatives: str) -> 
             },
         }
         content = json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, content)
     except OSError as error:
         raise LinnetError(
             f"{path}: the thresholds cannot be written: {error.strerror}; the file is as it was"

@@ -19,6 +19,7 @@ import numpy as np
 
 from linnet.errors import InputError, ModelError
 from linnet.evaluation.spotting.listening import Heard, Span
+from linnet.files import beside
 from linnet.runtime import Window
 
 _RECIPE = 1  # raise it when the same model and audio give other numbers
@@ -97,15 +98,13 @@ def save(stored: Stored, model: Path) -> Path:
         ],
     }
     content = np.frombuffer(json.dumps(index).encode(), np.uint8)
-    beside = path.with_name(f".{path.name}.partial")
-    with beside.open("wb") as file:
+    with beside(path) as draft, draft.open("wb") as file:
         np.savez(
             file,
             index=content,
             emission=np.concatenate([one.emission for one in stored.heard]),
             known_s=np.concatenate([one.known_s for one in stored.heard]),
         )
-    beside.replace(path)
     return path
 
 
