@@ -205,11 +205,9 @@ def _inference(models: Mapping[str, Recogniser]) -> dict[str, Cost]:
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
-    return {
-        name: (sizes[name], 1000 * statistics.median(times[name]))
-        if name in calls
-        else (None, None)
-        for name in models
+    unknown: dict[str, Cost] = dict.fromkeys(models, (None, None))
+    return unknown | {
+        name: (sizes[name], 1000 * statistics.median(took)) for name, took in times.items()
     }
 
 
