@@ -18,14 +18,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from linnet.errors import ConfigError
+from linnet.text import is_whole
 
 
 class Rarity(nn.Module):
     """Adjusts what is learnt by how much rarer whole words are in use.
 
     Args:
-        tokens: all symbols by id, the blank first; those of several letters are whole words.
-        factor: how many times rarer they are in use than in training; 1 changes nothing.
+        tokens: all symbols by id, the blank first.
+        factor: how many times rarer whole words are in use than in training; 1 changes nothing.
     """
 
     shift: Tensor
@@ -34,7 +35,7 @@ class Rarity(nn.Module):
         super().__init__()
         if not 1 <= factor < math.inf:
             raise ConfigError(f"rarity={factor} must be a number of 1 or more; 1 changes nothing")
-        whole = torch.tensor([i > 0 and len(token) > 1 for i, token in enumerate(tokens)])
+        whole = torch.tensor([i > 0 and is_whole(token) for i, token in enumerate(tokens)])
         self.factor = factor
         self.register_buffer("shift", whole * math.log(factor), persistent=False)
 

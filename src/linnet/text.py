@@ -30,6 +30,11 @@ def normalise(text: str) -> str:
     return " ".join(word for word in words if word)
 
 
+def is_whole(token: str) -> bool:
+    """Tell whether a token that is not the blank is a whole word: it has several letters."""
+    return len(token) > 1
+
+
 @runtime_checkable
 class Tokenizer(Protocol):
     """Turns text into token ids and back; ``tokens[0]`` is the CTC blank."""
@@ -131,7 +136,7 @@ class Mixed:
     def __init__(self, alphabet: str, words: Sequence[str]) -> None:
         spelt = Characters(alphabet)
         single = dict.fromkeys(word for phrase in words for word in normalise(phrase).split())
-        whole = [word for word in single if len(word) > 1]
+        whole = [word for word in single if is_whole(word)]
         self.tokens = [*spelt.tokens, *whole]
         self._whole = {word: len(spelt.tokens) + i for i, word in enumerate(whole)}
         self._spelt = spelt
@@ -153,7 +158,7 @@ class Mixed:
     def decode(self, ids: Iterable[int]) -> str:
         """Give the text that ``ids`` spell, with single spaces."""
         symbols = (self.tokens[i] for i in ids)
-        spaced = (f" {symbol} " if len(symbol) > 1 else symbol for symbol in symbols)
+        spaced = (f" {symbol} " if is_whole(symbol) else symbol for symbol in symbols)
         return " ".join("".join(spaced).replace(SPACE, " ").split())
 
 
@@ -174,7 +179,7 @@ def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
     if kind == Words.kind:
         return Words(tokens[1:])
     if kind == Mixed.kind and list(tokens[1:2]) == [SPACE]:
-        letters = [token for token in tokens[2:] if len(token) == 1]
+        letters = [token for token in tokens[2:] if not is_whole(token)]
         return Mixed("".join(letters), tokens[2 + len(letters) :])
     raise TextError(
         f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; "

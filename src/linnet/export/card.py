@@ -20,6 +20,7 @@ from linnet.errors import ConfigError
 from linnet.export.hosts import hosts
 from linnet.export.int8 import float_name, is_int8
 from linnet.runtime import CUT_KEY, FEATURES_GRAPH, STREAM_GRAPH, WAVEFORM_GRAPH, session
+from linnet.text import is_whole
 
 _TIMED_S = 10
 _CALLS = 4
@@ -172,7 +173,7 @@ def _summary(described: Mapping[str, Any]) -> str:
     )
     whole = {
         "words": tokens,
-        "mixed": [token for token in tokens if len(token) > 1],
+        "mixed": [token for token in tokens if is_whole(token)],
     }.get(symbols["kind"], [])
     more = ", ..." if len(whole) > _WORDS else ""
     parts = [f"{len(tokens) - len(whole)} characters"] if len(whole) < len(tokens) else []

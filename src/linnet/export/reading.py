@@ -21,7 +21,7 @@ from linnet.evaluation import Utterance
 from linnet.export.int8 import int8_name
 from linnet.export.shapes import Waveform
 from linnet.runtime import WAVEFORM_GRAPH, session
-from linnet.text import Mixed, Tokenizer, normalise
+from linnet.text import Mixed, Tokenizer, is_whole, normalise
 
 LEAST_SAME = 0.99
 _OTHERS_NAMED = 3
@@ -88,7 +88,7 @@ def _text(graph: onnxruntime.InferenceSession, tokenizer: Tokenizer, waveform: W
 def _compared(tokenizer: Tokenizer, text: str) -> str:
     if tokenizer.kind != Mixed.kind:
         return text
-    return " ".join(word for word in text.split() if len(word) > 1 and word in tokenizer.tokens)
+    return " ".join(word for word in text.split() if is_whole(word) and word in tokenizer.tokens)
 
 
 def _error_rate(spoken: Sequence[str], heard: Sequence[str]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linnet.errors import KeywordError, TextError
-from linnet.text import SPACE, Tokenizer, Words, normalise
+from linnet.text import SPACE, Tokenizer, Words, is_whole, normalise
 
 _SHOWN = 40
 
@@ -96,7 +96,7 @@ def _unspelt(text: str, tokenizer: Tokenizer) -> str:
     if tokenizer.kind != Words.kind:
         pieces = sorted(set(text) - set(tokenizer.tokens) - {" "})
         known = "".join(
-            token for token in tokenizer.tokens[1:] if len(token) == 1 and token != SPACE
+            token for token in tokenizer.tokens[1:] if not is_whole(token) and token != SPACE
         )
     else:
         pieces = sorted(set(text.split()) - set(tokenizer.tokens))
