@@ -12,26 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from benchmarks import models
 from benchmarks.comparing import Comparison, alternate, timed
 from benchmarks.options import Options
 from linnet.export.int8 import int8_name
+from linnet.frontend import FrontEnd
 from linnet.runtime import FEATURES_GRAPH, session
 
 _CELLS = {"gru": "GRU", "lstm": "LSTM", "rnn": "tanh cell"}
-_FRAMES_A_SECOND = 100
-_MELS = 80
 
 
 @dataclass(frozen=True)
 class _Side:
     name: str
     file: Path
+    front_end: FrontEnd
 
-    def call(self, log_mel: Float32[np.ndarray, "1 frames mels"]) -> Callable[[], object]:
-        """Give what answers once."""
+    def call(self, seconds: float) -> Callable[[], object]:
+        """Give what answers once, to a log-mel of so many seconds."""
+        frames = round(1000 * seconds / self.front_end.settings["shift_ms"])
+        shape = 1, frames, self.front_end.settings["mels"]
+        log_mel = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         opened = session(self.file.read_bytes(), self.file.name)
         given = {"x": log_mel, "x_lens": np.array([log_mel.shape[1]])}
         return lambda: opened.run(None, given)
@@ -59,17 +61,15 @@ def run(options: Options) -> list[Comparison]:
 
 def _sides(cell: str, folder: Path) -> tuple[_Side, _Side]:
     """Give the network of a cell with float32 weights, and with int8 ones."""
-    made = models.prepare(models.of_cell(cell), folder / cell)
-    file = made.folder / FEATURES_GRAPH
-    name = _CELLS[cell]
-    return _Side(name, file), _Side(f"{name}, int8", file.with_name(int8_name(file.name)))
+    model = models.of_cell(cell)
+    file = models.prepare(model, folder / cell).folder / FEATURES_GRAPH
+    small = file.with_name(int8_name(file.name))
+    name, front_end = _CELLS[cell], model.front_end
+    return _Side(name, file, front_end), _Side(f"{name}, int8", small, front_end)
 
 
 def _time(ours: _Side, peer: _Side, seconds: float, options: Options) -> Comparison:
-    random = np.random.default_rng(0)
-    frames = round(seconds * _FRAMES_A_SECOND)
-    log_mel = random.standard_normal((1, frames, _MELS)).astype(np.float32)
-    turns = (timed(side.call(log_mel), options.least_s) for side in (ours, peer))
+    turns = (timed(side.call(seconds), options.least_s) for side in (ours, peer))
     took = alternate(*turns, options.turns)
     return _comparison(f"network alone, {seconds:g} s of audio", "s", ours, peer, took)
 
