@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linnet import decode
+from linnet.decode import prefixes
 from linnet.errors import ConfigError, ModelError, TextError
 
 Paths = dict[tuple[int, ...], list[tuple[float, tuple[int, ...]]]]
@@ -68,7 +69,7 @@ def test_a_large_beam_finds_the_most_probable_of_all_texts(log_probs: np.ndarray
 @given(small_cases)
 def test_a_search_that_loses_nothing_follows_every_path(log_probs: np.ndarray) -> None:
     texts = {ids: total(paths) for ids, paths in all_paths(log_probs).items()}
-    found = dict(decode._search(log_probs, 4**6))
+    found = dict(prefixes.search(log_probs, 4**6))
     assert found == pytest.approx(texts, abs=1e-9)
 
 
@@ -78,7 +79,7 @@ def test_a_beam_of_one_is_the_greedy_search(log_probs: np.ndarray) -> None:
     best_path = decode.greedy(log_probs)
     assert decode.beam(log_probs, 1) == best_path
     # And by its own rules, without the short cut.
-    assert [ids for ids, _ in decode._search(log_probs, 1)] == [best_path.ids]
+    assert [ids for ids, _ in prefixes.search(log_probs, 1)] == [best_path.ids]
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,7 +87,7 @@ def test_a_beam_of_one_is_the_greedy_search(log_probs: np.ndarray) -> None:
 def test_a_wider_beam_is_never_less_likely_than_greedy(log_probs: np.ndarray, width: int) -> None:
     found, best_path = decode.beam(log_probs, width), decode.greedy(log_probs)
     assert found.score >= decode.log_likelihood(log_probs, best_path.ids) - 1e-9
-    survivors = [ids for ids, _ in decode._search(log_probs, width)]
+    survivors = [ids for ids, _ in prefixes.search(log_probs, width)]
     assert found.score == max(decode.log_likelihoods(log_probs, survivors))
     assert found.score == pytest.approx(decode.log_likelihood(log_probs, found.ids), abs=1e-9)
     aligned = decode.align(log_probs, found.ids)
