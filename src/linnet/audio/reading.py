@@ -1,16 +1,8 @@
-"""Recordings: any file that soundfile reads becomes mono float32 at one sample rate, or an error.
-
-    file, stream -> decode, naming every fault -> mean of the channels -> soxr -> clip to [-1, 1]
-
-soundfile is forgiving where a training run must not be: a WAV file cut off in the middle opens
-without a word, a Vorbis stream without its end as well, and a NaN spreads through a whole batch. So
-the decoder compares what each header promises with what is there, and says which file is at fault.
-"""
+"""Files and streams of recordings, read whole, in part or block by block."""
 
 import io
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +14,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
+from linnet.audio.promises import MPEG_FRAME, check_mp3_length, check_ogg_end, check_promise
 from linnet.errors import AudioError
 
 SAMPLE_RATE = 16000
@@ -37,21 +30,6 @@ _BLOCK = 1 << 18  # frames decoded at once
 _MARGIN_S = 0.1
 _SLACK_S = 0.1  # by how much a part may reach over the end: labels are rounded
 _LOUDEST = 16.0  # a float file over this is in units of another scale, not a little too loud
-_UNKNOWN_LENGTH = 0x7FFF0000  # what a program that writes to a pipe puts where a length belongs
-_PROMISED = re.compile(
-    r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
-)
-_MPEG_FRAME = 1152  # samples: a length that an MP3 file states may be off by less than one frame
-_MPEG_HEADER = re.compile(rb"\xff([\xe2\xe3\xf2\xf3\xfa\xfb])(.)", re.DOTALL)  # of layer III
-_MPEG_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
-_MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-_MPEG_KBPS = (  # of layer III, by whether it is MPEG 1 and by index
-    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
-    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
-)
-_OGG_TAIL = 1 << 16  # bytes: no page of an Ogg stream is longer
-_OGG_HEADER = 27  # bytes of a page before its segment table (RFC 3533, section 6)
-_OGG_LAST_PAGE = 4  # the flag of a stream's last page
 _NOT_AUDIO = 1  # libsndfile: no format recognised
 
 
@@ -206,7 +184,7 @@ def _open(source: Source) -> Iterator[soundfile.SoundFile]:
     with _seekable(source, name) as stream:
         if not stream.seek(0, io.SEEK_END):
             raise AudioError(f"{name}: the file is empty (0 bytes)")
-        _check_ogg_end(stream, name)
+        check_ogg_end(stream, name)
         stream.seek(0)
         # libsndfile reads a file itself far faster than through Python; a pipe it cannot.
         given = stream if isinstance(stream, io.BytesIO) else os.fsencode(name)
@@ -219,11 +197,11 @@ def _open(source: Source) -> Iterator[soundfile.SoundFile]:
         except TypeError as error:  # the name of a file without a header, such as speech.raw
             raise AudioError(f"{name}: the file has no header; expected {KINDS}") from error
         with file:
-            _check_promise(file, name)
+            check_promise(file, name)
             if file.format == "MP3":
                 position = stream.tell()  # the decoder may be reading from this very stream
                 stream.seek(0)
-                _check_mp3_length(file, stream.read(), name)
+                check_mp3_length(file, stream.read(), name)
                 stream.seek(position)
             yield file
 
@@ -245,73 +223,6 @@ def _seekable(source: Source, name: str) -> io.BufferedIOBase:
             return io.BytesIO(stream.read())
     except OSError as error:
         raise AudioError(f"{name}: the file cannot be read: {error.strerror}") from error
-
-
-def _check_ogg_end(stream: io.BufferedIOBase, name: str) -> None:
-    """Refuse an Ogg stream whose last page is not all there or not marked as the last.
-
-    Its decoder takes such a stream for a shorter one (RFC 3533, section 6).
-    """
-    stream.seek(0)
-    if stream.read(4) != b"OggS":
-        return
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(max(0, size - _OGG_TAIL))
-    tail = stream.read()
-    page = tail[tail.rfind(b"OggS") :]
-    whole = len(page) >= _OGG_HEADER and page.startswith(b"OggS")
-    if whole:
-        segments = page[_OGG_HEADER : _OGG_HEADER + page[26]]
-        whole = len(page) == _OGG_HEADER + page[26] + sum(segments)
-    if not whole or not page[5] & _OGG_LAST_PAGE:
-        raise AudioError(f"{name}: the file is cut off: the Ogg stream ends before its last page")
-
-
-def _check_promise(file: soundfile.SoundFile, name: str) -> None:
-    """Refuse a file that is shorter than its header says (libsndfile reads what there is)."""
-    for promised, present in _PROMISED.findall(file.extra_info):
-        if int(present) + 1 < int(promised) < _UNKNOWN_LENGTH:
-            raise AudioError(
-                f"{name}: the file is cut off: its header promises {promised} bytes, "
-                f"there are {present}"
-            )
-    if not file.frames:
-        raise AudioError(f"{name}: the file holds no samples")
-
-
-def _check_mp3_length(file: soundfile.SoundFile, content: bytes, name: str) -> None:
-    """Refuse an MP3 file of variable bit rate that does not state its length.
-
-    Its decoder guesses the length from the first frame, and stops there if that is too short.
-    """
-    first, present = _mpeg_frames(content)
-    if any(tag in first for tag in _MPEG_LENGTH_TAGS):
-        return
-    if abs(present - file.frames) > 3 * _MPEG_FRAME:  # encoders pad by up to three frames
-        raise AudioError(
-            f"{name}: the MP3 file does not state its length; it was taken for {file.frames} "
-            f"samples and holds {present}; convert it to WAV or FLAC"
-        )
-
-
-def _mpeg_frames(content: bytes) -> tuple[bytes, int]:
-    """Give the first frame of an MP3 stream and the samples of all (ISO/IEC 11172-3, 2.4.1)."""
-    begin = samples = 0
-    if content.startswith(b"ID3"):  # a tag, whose size has seven bits a byte
-        begin = 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(content[6:10]))
-    first, position = b"", begin
-    while header := _MPEG_HEADER.match(content, position):
-        second, third = header[1][0], header[2][0]
-        version, rate_index = second >> 3 & 3, third >> 2 & 3
-        kbps = _MPEG_KBPS[version == 3][third >> 4]
-        if version not in _MPEG_RATES or rate_index == 3 or not kbps:
-            break
-        of_frame = _MPEG_FRAME if version == 3 else _MPEG_FRAME // 2
-        sample_rate = _MPEG_RATES[version][rate_index]
-        position += of_frame // 8 * kbps * 1000 // sample_rate + (third >> 1 & 1)
-        samples += of_frame
-        first = first or content[begin:position]
-    return first, samples
 
 
 def _part(
@@ -347,7 +258,7 @@ def _decode(
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{name}: the file is damaged or cut off") from error
         if not len(block):
-            if file.format == "MP3" and last - position < _MPEG_FRAME:
+            if file.format == "MP3" and last - position < MPEG_FRAME:
                 return
             raise AudioError(
                 f"{name}: the file is cut off: its header promises {file.frames} samples, "
