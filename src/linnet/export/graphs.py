@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import torch
 
-from linnet.export import layers, spectrum, stream
+from linnet.export import layers, piecewise, spectrum
 from linnet.export.builder import FLOAT, INT64, Graph
 from linnet.export.convolutions import convolutions
 from linnet.filters import LOG_FLOOR
@@ -155,7 +155,7 @@ def _stacked(graph: Graph, front_end: FrontEnd, cepstra: str) -> str:
 def _network(graph: Graph, network: Network, features: str, steps: str, output: str) -> None:
     """Add the network over whole clips; ``output`` names the log-probabilities [N, T', V]."""
     if isinstance(network, StreamingNetwork):
-        layers.head(graph, network, stream.whole(graph, network, features, steps), output)
+        layers.head(graph, network, piecewise.whole(graph, network, features, steps), output)
         return
     if network.stem is not None:
         features = convolutions(graph, network.stem, features, steps)

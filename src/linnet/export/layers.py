@@ -136,6 +136,13 @@ def inside(graph: Graph, name: str, positions: str, ends: str) -> str:
     return graph.node("Unsqueeze", name, flat, graph.ints(2))
 
 
+def before(graph: Graph, name: str, count: str, first: str, end: str) -> str:
+    """Tell which of ``count`` steps, numbered from ``first``, come before ``end``: [N, T', 1]."""
+    row = graph.node("Unsqueeze", f"{name}_row", first, graph.ints(1))
+    positions = graph.node("Add", f"{name}_numbered", numbered(graph, name, count), row)
+    return inside(graph, name, positions, end)
+
+
 def cepstra(graph: Graph, front_end: FrontEnd, centred: str) -> str:
     """Add the DCT of a log-mel whose mean was taken off, unless the front-end keeps the log-mel.
 
