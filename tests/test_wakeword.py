@@ -59,6 +59,7 @@ def test_a_wake_word_from_text_ends_as_a_calibrated_folder(
         f"data.corpora.commands.source.root={commands(recordings, tmp_path / 'commands')}",
         "data.corpora.sentences=null",
         "data.corpora.digits=null",
+        *(f"data.corpora.flite_{name}=null" for name in ("keywords", "confusers", "others")),
         *synthetic,
         f"data.corpora.keywords.voices={voices}",
         f"data.corpora.others.voices={voices}",

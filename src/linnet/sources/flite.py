@@ -74,6 +74,7 @@ def _program() -> str:
     if found is None:
         raise CorpusError(
             "flite is not installed; install it (apt install flite, brew install flite), or leave "
-            "its voices out: data.corpora.flite_keywords=null data.corpora.flite_others=null"
+            "its voices out: data.corpora.flite_keywords=null data.corpora.flite_confusers=null "
+            "data.corpora.flite_others=null"
         )
     return found
