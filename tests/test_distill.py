@@ -10,12 +10,11 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 import small_model
-from linnet import module
 from linnet.apps import config, teaching
 from linnet.data import Batch
 from linnet.decode import greedy
 from linnet.distill import Distillation, divergence, in_steps
-from linnet.errors import ConfigError
+from linnet.errors import ConfigError, ModelError
 from linnet.module import Recogniser, Training
 from linnet.streaming import network as build
 
@@ -221,7 +220,7 @@ def saved_teacher(path: Path) -> Path:
     ],
 )
 def test_a_teacher_that_is_not_there_is_asked_for(overrides: list[str], message: str) -> None:
-    with pytest.raises((ConfigError, module.ModelError), match=message):
+    with pytest.raises((ConfigError, ModelError), match=message):
         teaching.distillation(config.compose("train", overrides), recogniser("student"))
 
 

@@ -1,0 +1,93 @@
+"""Checkpoints: what is saved is loaded, and what could harm is refused."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from linnet.errors import LinnetError, ModelError
+from linnet.files import beside
+from linnet.module.recogniser import FORMAT, Recogniser, recogniser
+
+# What reading a damaged pickle can raise, by the documentation of pickle and by trial.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
+    """Load the recogniser of a checkpoint, ready for use, and the record of its training.
+
+    Raises:
+        ModelError: the file is missing, damaged, no checkpoint of Linnet, of another format, or
+            holds objects (a pickle that could run code).
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: there is no such checkpoint; expected a .ckpt file of linnet train"
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path}: refused, because it is damaged or holds objects that could run code; "
+            f"expected a checkpoint of linnet train"
+        ) from error
+    except _UNREADABLE as error:
+        raise ModelError(
+            f"{path}: cut short, or no checkpoint at all; expected a .ckpt file of linnet train"
+        ) from error
+    description = checkpoint.get("linnet") if isinstance(checkpoint, dict) else None
+    if description is None:
+        raise ModelError(f"{path}: a checkpoint, but not one that linnet train wrote")
+    if description["format"] != FORMAT:
+        raise ModelError(
+            f"{path}: checkpoint format {description['format']}, but this version of Linnet reads "
+            f"format {FORMAT}; train it again or use the version that wrote it"
+        )
+    prefix = "recogniser."
+    state = checkpoint["state_dict"]
+    weights = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
+    try:
+        model = recogniser(description)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: its weights and its description differ ({reason})") from error
+    model.eval()
+    model.network = model.network.plain()
+    return model, description["record"]
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: a full disk or a kill loses nothing."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: object = None,
+    ) -> None:
+        """Save ``checkpoint`` at ``path``."""
+        final = Path(path)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside(final) as draft, draft.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, RuntimeError) as error:
+            raise LinnetError(
+                f"{final}: could not save the checkpoint ({error}); the last complete one is kept, "
+                f"make room and go on with resume=true"
+            ) from error
