@@ -121,7 +121,7 @@ def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Pat
     assert (tmp_path / "report" / "report.html").read_text().count("<img") == 2
 
 
-def test_a_changed_int8_graph_is_not_judged(
+def test_an_int8_graph_that_changed_or_is_gone_is_not_judged(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     graph = Path(shutil.copytree(place / "model", tmp_path / "model")) / "model.int8.onnx"
@@ -129,8 +129,12 @@ def test_a_changed_int8_graph_is_not_judged(
     content[len(content) // 2] ^= 1
     graph.write_bytes(content)
     call = ["evaluate", f"model={graph.parent}", "task=spotting", "keywords=[bad]", *corpus(place)]
-    assert apps.main([*call, f"output={tmp_path / 'report'}"]) == 2
+    call += [f"output={tmp_path / 'report'}"]
+    assert apps.main(call) == 2
     assert "model.int8.onnx: the file is not the one that was exported" in capsys.readouterr().err
+    graph.unlink()
+    assert apps.main(call) == 2
+    assert "this model folder lacks model.int8.onnx; copy" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 

@@ -95,7 +95,8 @@ def _forms(path: Path, checkpoint: Path | None) -> dict[str, _Form]:
     graph = path / runtime.WAVEFORM_GRAPH if path.is_dir() else path
     forms["float graph"] = _Form(model, _hearing(model), open_graph, path, graph)
     int8 = path / _INT8_GRAPH
-    if int8.is_file():
+    # One that was exported and is gone is missed, not left out.
+    if int8.is_file() or (path.is_dir() and _INT8_GRAPH in model.description["files"]):
         small = open_graph(int8)
         forms["int8 graph"] = _Form(small, _hearing(small), open_graph, int8, int8)
     if path.is_dir() and streams(model.description):
