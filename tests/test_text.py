@@ -67,7 +67,6 @@ def test_a_whole_word_is_a_token_and_only_as_a_word() -> None:
     spelt = Characters("abcelftu")
     assert tokens.encode("cleft up a tub") == [*spelt.encode("cleft"), up, *spelt.encode("a tub")]
     assert Mixed("abc", ["hey a linnet"]).tokens[-2:] == ["hey", "linnet"]
-    assert Mixed("abc", ["hey"], beside=["Left", "hey"]).tokens[-2:] == ["hey", "left"]
 
 
 def test_a_character_out_of_the_token_set_is_named() -> None:

@@ -129,16 +129,13 @@ class Mixed:
     Args:
         alphabet: the characters, each once.
         words: the whole words; of a phrase, each of its words. One of a single letter is spelt.
-        beside: more whole words, which need not be listened for. Where keywords are synthetic and
-            other words are heard from people, those tell a network that a whole word may be either.
     """
 
     kind = "mixed"
 
-    def __init__(self, alphabet: str, words: Sequence[str], beside: Sequence[str] = ()) -> None:
+    def __init__(self, alphabet: str, words: Sequence[str]) -> None:
         spelt = Characters(alphabet)
-        phrases = [*words, *beside]
-        single = dict.fromkeys(word for phrase in phrases for word in normalise(phrase).split())
+        single = dict.fromkeys(word for phrase in words for word in normalise(phrase).split())
         whole = [word for word in single if is_whole(word)]
         self.tokens = [*spelt.tokens, *whole]
         self._whole = {word: len(spelt.tokens) + i for i, word in enumerate(whole)}
