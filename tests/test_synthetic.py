@@ -14,6 +14,8 @@ from linnet.sources import espeak, flite, speaking, synthetic
 from linnet.sources.synthetic import Synthetic
 
 pytest.importorskip("espeakng_loader")
+# A program that pip does not install.
+needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 CONFIG = Path(__file__).resolve().parent.parent / "conf" / "data" / "synthetic.yaml"
 
 
@@ -105,20 +107,24 @@ def test_an_utterance_does_not_depend_on_what_was_said_before(voice: str) -> Non
     np.testing.assert_array_equal(say("left"), first)
 
 
+def said(**how: str | float) -> speaking.Utterance:
+    """An utterance of a voice's own size, pitch and range, with no silence around it."""
+    usual = {
+        "file": "a.wav",
+        "synthesiser": "espeak",
+        "rate": 170,
+        "pitch": 50,
+        "pitch_range": 50,
+        "before_s": 0.0,
+        "after_s": 0.0,
+        "size": 1.0,
+    }
+    return speaking.Utterance(**{**usual, **how})
+
+
 def test_silence_surrounds_the_word_and_a_hiss_lies_over_all(tmp_path: Path) -> None:
-    utterance = speaking.Utterance(
-        file="a.wav",
-        synthesiser="espeak",
-        text="yes",
-        voice="en-us+m3",
-        rate=170,
-        pitch=50,
-        pitch_range=50,
-        before_s=0.2,
-        after_s=0.3,
-        noise_dbfs=-50.0,
-        seed=3,
-        size=1.0,
+    utterance = said(
+        text="yes", voice="en-us+m3", before_s=0.2, after_s=0.3, noise_dbfs=-50.0, seed=3
     )
     speaking.write([utterance], tmp_path)
     waveform = audio.read(tmp_path / "a.wav", sample_rate=22050)
@@ -130,27 +136,24 @@ def test_silence_surrounds_the_word_and_a_hiss_lies_over_all(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("synthesiser", "voice"), [("espeak", "en-us+m3"), ("flite", "slt"), ("flite", "awb")]
+    ("synthesiser", "voice"),
+    [
+        ("espeak", "en-us+m3"),
+        pytest.param("flite", "slt", marks=needs_flite),
+        pytest.param("flite", "awb", marks=needs_flite),
+    ],
 )
 def test_a_shorter_vocal_tract_raises_all_frequencies_and_keeps_the_pace(
     synthesiser: str, voice: str
 ) -> None:
-    if synthesiser == "flite" and shutil.which("flite") is None:
-        pytest.skip("flite is not installed")
-
     def spoken(size: float) -> tuple[float, float]:
         """The centre of the spectrum in Hz, and the length in seconds."""
         samples, sample_rate = speaking.render(
-            speaking.Utterance(
-                file="a.wav",
+            said(
                 synthesiser=synthesiser,
                 text="over there",
                 voice=voice,
                 rate=150,
-                pitch=50,
-                pitch_range=50,
-                before_s=0.0,
-                after_s=0.0,
                 noise_dbfs=-90.0,
                 seed=0,
                 size=size,
@@ -168,7 +171,7 @@ def test_a_shorter_vocal_tract_raises_all_frequencies_and_keeps_the_pace(
     assert short_s == pytest.approx(own_s, rel=0.1)
 
 
-@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+@needs_flite
 def test_flite_speaks_as_it_is_told_and_the_same_every_time(tmp_path: Path) -> None:
     def say(**changes: int | str) -> np.ndarray:
         usual = {"text": "left", "voice": "slt", "rate": 170, "pitch": 50, "pitch_range": 50}

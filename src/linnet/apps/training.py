@@ -115,8 +115,7 @@ def _settings_of_run(settings: DictConfig, run_folder: Path) -> DictConfig:
 
 def _write_settings(run_folder: Path, settings: DictConfig) -> None:
     """Write the settings that a resumed run goes on with."""
-    with beside(run_folder / "config.yaml") as draft:
-        OmegaConf.save(settings, draft)
+    write_text(run_folder / "config.yaml", OmegaConf.to_yaml(settings))
 
 
 def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:

@@ -73,6 +73,7 @@ class Training(lightning.LightningModule):
         """Give the optimizer and its one-cycle schedule over all steps of the run."""
         optimizer = self._optimizer(self.recogniser.network.parameters())
         epochs = int(self.trainer.max_epochs or 1)
+        # The trainer gets the attribute from a connector, of which its types do not tell.
         batches = cast("Corpus", self.trainer.datamodule)  # type: ignore[attr-defined]
         # Epochs differ by a batch or so; the schedule must not end before they do.
         most = (batches.longest_epoch() + 2) * epochs + 1
