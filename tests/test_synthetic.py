@@ -216,6 +216,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         ({"rate": [200, 100]}, r"rate must be \[least, most\], got \[200, 100\]"),
         ({"clips_per_word": {"train": 1}}, "clips_per_word needs train, valid, test, got"),
         ({"words": ["yes", "!"]}, "words must be words"),
+        ({"size": [0.0, 1.0]}, r"size=\[0.0, 1.0\] must be above 0"),
         ({"synthesiser": "festival"}, "synthesiser must be espeak or flite, got 'festival'"),
     ):
         with pytest.raises(ConfigError, match=reason):

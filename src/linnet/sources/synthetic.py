@@ -105,6 +105,8 @@ class Synthetic(Source):
             raise ConfigError(
                 f"synthesiser must be {' or '.join(speaking.SYNTHESISERS)}, got {synthesiser!r}"
             )
+        if min(size) <= 0:
+            raise ConfigError(f"size={list(size)} must be above 0; 1 is the voice's own")
         self.root = Path(root)
         self.settings = _Settings(
             synthesiser=synthesiser,
