@@ -52,8 +52,8 @@ const questions = {
       chunked_scores: chunked.flatMap(({ scores }) => Array.from(scores ?? [])),
     };
   },
-  spell({ kind, tokens, texts }) {
-    const tokenizer = new tokenizers.Tokenizer(kind, tokens);
+  spell({ description, texts }) {
+    const tokenizer = new tokenizers.Tokenizer(description);
     return texts.map((text) => {
       const normal = tokenizers.normalise(text);
       try {

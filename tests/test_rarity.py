@@ -30,11 +30,17 @@ def test_odds_of_words_against_other_tokens_fall_by_the_factor() -> None:
     torch.testing.assert_close(odds, expected)
 
 
-def test_a_rarity_of_1_and_tokens_without_words_change_nothing() -> None:
+def test_a_rarity_of_1_changes_nothing() -> None:
     log_probs = torch.randn(1, 4, 5).log_softmax(-1)
     assert Rarity(["<blk>", "left", "up", "go", "on"], factor=1.0)(log_probs) is log_probs
-    spelt = Rarity(Characters("abc").tokens, factor=9.0)
-    torch.testing.assert_close(spelt(log_probs), log_probs)
+
+
+def test_where_no_token_is_a_word_all_that_is_said_is_rare() -> None:
+    in_use = torch.randn(1, 4, 5).log_softmax(-1)
+    as_trained = Rarity(Characters("abc").tokens, factor=9.0)(in_use)
+    raised = (as_trained - as_trained[..., :1]) - (in_use - in_use[..., :1])
+    expected = torch.tensor([0.0] + [math.log(9.0)] * 4).expand_as(raised)
+    torch.testing.assert_close(raised, expected)
 
 
 @pytest.mark.parametrize("factor", [0.5, math.inf, math.nan, -3.0])

@@ -30,7 +30,7 @@ from linnet.metrics.matching import Trials, match
 from linnet.metrics.spotting import at_rate, hours_needed
 from linnet.runtime import Window
 from linnet.runtime.windows import Windows
-from linnet.text import Characters, Words
+from linnet.text import Characters, Phonemes, Words
 from small_model import clips, exported
 
 TOKENS = Characters("abcdefghijklmnopqrstuvwxyz'")
@@ -386,6 +386,17 @@ def test_a_word_with_a_token_of_its_own_is_compared_by_its_letters() -> None:
     assert found.nearest == (("lift", 1),)
     assert "sounds like lift: 1 of 4 differ" in found.reasons()
     assert not suggestions(found.keyword, vocabulary, words, [], target=0.5, lowest=0.1, most=3)
+
+
+def test_phonemes_are_compared_as_words_are_said() -> None:
+    lexicon = {"right": "ɹaɪt", "write": "ɹaɪt", "night": "naɪt", "big": "bɪɡ"}
+    phonemes = Phonemes("ɹaɪtnbɡ", lexicon, "en-us")
+    vocabulary = Vocabulary(["big", "night", "write"], phonemes)
+    found = risk(keyword("right", phonemes, 0.5), vocabulary, [], target=0.5, lowest=0.1, most=2)
+    assert found.nearest == (("write", 0), ("night", 1))
+    assert found.letters == 4
+    assert "fires on write, which hold all of its phonemes" in found.reasons()
+    assert any("short: 4 phonemes" in reason for reason in found.reasons())
 
 
 def test_the_det_picture_has_the_colours_of_its_curves_and_the_same_bytes() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from linnet import audio, sources
+from linnet import audio, espeak, sources
 from linnet.errors import ConfigError, CorpusError
-from linnet.sources import espeak, flite, speaking, synthetic
+from linnet.sources import flite, speaking, synthetic
 from linnet.sources.synthetic import Synthetic
 
 pytest.importorskip("espeakng_loader")

@@ -1,13 +1,29 @@
 """Normalisation, tokenizers and the arithmetic of CTC targets."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet.errors import TextError
-from linnet.text import Characters, Mixed, Words, normalise, shortest_path, tokenizer, tokens_txt
+from linnet import espeak
+from linnet.errors import CorpusError, MissingExtraError, TextError
+from linnet.text import (
+    Characters,
+    Mixed,
+    Phonemes,
+    Tokenizer,
+    Words,
+    described,
+    normalise,
+    pronounced,
+    shortest_path,
+    tokenizer,
+    tokens_txt,
+)
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
+PHONES = "abdefhijklmnopstuvwxzæðŋɐɑɔəɚɛɜɡɪɹɾʃʊʌʒʔθᵻ"
 
 
 @pytest.mark.parametrize(
@@ -44,14 +60,18 @@ def test_decode_undoes_encode_for_words(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "tokens", [Characters(ALPHABET), Words(["left", "up"]), Mixed("ablfetup", ["left"])]
+    "tokens",
+    [
+        *(Characters(ALPHABET), Words(["left", "up"]), Mixed("ablfetup", ["left"])),
+        Phonemes(PHONES, {"left": "lɛft", "up": "ʌp"}, "en-us"),
+    ],
 )
-def test_a_tokenizer_is_rebuilt_from_its_kind_and_tokens(
-    tokens: Characters | Words | Mixed,
-) -> None:
-    rebuilt = tokenizer(tokens.kind, tokens.tokens)
-    assert rebuilt.tokens == tokens.tokens
-    assert rebuilt.encode("left up") == tokens.encode("left up")
+def test_a_tokenizer_is_rebuilt_from_its_description(tokens: Tokenizer) -> None:
+    rebuilt = tokenizer(json.loads(json.dumps(described(tokens))))
+    assert described(rebuilt) == described(tokens)
+    ids = rebuilt.encode("left up")
+    assert ids == tokens.encode("left up")
+    assert rebuilt.decode(ids) == "left up"
 
 
 @given(st.lists(st.sampled_from(["left", "up", "a", "leftup", "it's"])))
@@ -93,7 +113,39 @@ def test_an_alphabet_must_hold_each_character_once() -> None:
 @pytest.mark.parametrize("tokens", [[], ["a", "<blk>"], ["<blk>", "a", "b"]])
 def test_tokens_of_no_known_form_are_refused(tokens: list[str]) -> None:
     with pytest.raises(TextError):
-        tokenizer("characters", tokens)
+        tokenizer({"kind": "characters", "tokens": tokens})
+
+
+def test_espeak_fills_the_lexicon_and_pronounces_what_it_lacks() -> None:
+    pytest.importorskip("espeakng_loader")
+    tokens = pronounced(PHONES, "en-us", ["rite", "right", "zero", "the"], first=["right"])
+    assert tokens.lexicon == {"right": "ɹaɪt", "rite": "ɹaɪt", "zero": "ziəɹoʊ", "the": "ðə"}
+    assert tokens.encode("Rite!") == tokens.encode("right") == tokens.encode("ɹaɪt")
+    spelt = Characters(PHONES)
+    assert tokens.encode("zero linnet") == spelt.encode("ziəɹoʊ lɪnɪt")
+    # The first of those that sound alike; what is no word of the lexicon stays as it sounds.
+    assert tokens.decode(tokens.encode("rite linnet zero")) == "right lɪnɪt zero"
+    assert "linnet" not in described(tokens)["lexicon"]
+
+
+def test_where_nothing_pronounces_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> tuple[str, str]:
+        raise MissingExtraError("espeakng_loader", "synth")
+
+    monkeypatch.setattr(espeak, "_paths", missing)
+    tokens = Phonemes(PHONES, {"right": "ɹaɪt"}, "en-us")
+    assert tokens.decode(tokens.encode("right lɪnɪt")) == "right lɪnɪt"
+    with pytest.raises(TextError, match=r"lacks 'linnet'; write it in its phonemes.*synth"):
+        tokens.encode("right linnet")
+
+
+def test_a_phoneme_out_of_the_token_set_is_named() -> None:
+    pytest.importorskip("espeakng_loader")
+    tokens = Phonemes("ɹaɪt", {}, "en-us")
+    with pytest.raises(TextError, match=r"'left' is pronounced 'lɛft' and holds 'f', 'l', 'ɛ'"):
+        tokens.encode("left")
+    with pytest.raises(CorpusError, match=r"no accent 'en-xx'; expected one such as en-us"):
+        Phonemes("ɹaɪt", {}, "en-xx").encode("left")
 
 
 def test_tokens_txt_is_a_symbol_and_an_id_a_line() -> None:

@@ -1,8 +1,10 @@
 """The page's modules answer as Python does: run in node, on the same numbers."""
 
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,14 @@ import torch
 from jaxtyping import Float32
 
 import test_runtime_stream
-from linnet import audio, decode
+from linnet import audio, decode, espeak
 from linnet.apps import vendoring
-from linnet.errors import TextError
+from linnet.errors import MissingExtraError, TextError
 from linnet.export import export
 from linnet.keywords import Detection, Detector, Keyword, Scorer, detect
 from linnet.runtime import Rules, Window, load
 from linnet.runtime.windows import Windows
-from linnet.text import Characters, Mixed, Words, normalise
+from linnet.text import Characters, Mixed, Phonemes, Words, described, normalise
 from small_model import RECORD, SETTINGS, TOKENIZER, clips, exported, front_end, silent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -145,33 +147,49 @@ def when(detection: dict[str, Any]) -> tuple[int, int, str]:
     return detection["decided"], detection["end"], detection["keyword"]
 
 
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
 TEXTS = [
     *("Turn LEFT!", "  don't  ", "rock \u2019n\u2019 roll", "naïve Café", "\uff21\uff22\uff23"),
     *("x1 2", "''", "", "--", "straße", "ab\u0301c", "a_b", "left\tright\nup", "½"),
+    *("knave rite", "ɹaɪt left", "ɹaɪtx"),
 ]
 
 
-def test_text_is_normalised_and_spelt_as_in_python() -> None:
+def test_text_is_normalised_and_spelt_as_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A browser has no espeak-ng to ask for what a lexicon lacks.
+    monkeypatch.setattr(espeak, "pronounce", raising(MissingExtraError("espeakng_loader", "synth")))
     characters = Characters("abcdefghijklmnopqrstuvwxyz'0123456789éï")
     words = Words(["turn", "left", "don't", "naïve", "café", "up", "right"])
     mixed = Mixed("abcdefghijklmnopqrstuvwxyz'0123456789éï", ["turn", "left", "don't", "x1"])
-    for tokenizer in (characters, words, mixed):
-        found = ask("spell", kind=tokenizer.kind, tokens=tokenizer.tokens, texts=TEXTS)
+    lexicon = {"turn": "tɜn", "left": "lɛft", "naïve": "nɑiv", "knave": "neɪv", "right": "ɹaɪt"}
+    phonemes = Phonemes("tɜnlɛfɑivɹaɪebʌp", lexicon | {"rite": "ɹaɪt", "up": "ʌp"}, "en-us")
+    for tokenizer in (characters, words, mixed, phonemes):
+        found = ask("spell", description=described(tokenizer), texts=TEXTS)
         for text, answer in zip(TEXTS, found, strict=True):
             assert answer["normal"] == normalise(text), text
             try:
                 ids = tokenizer.encode(text)
             except TextError:
-                assert "this model has no" in answer["error"], text
+                expected = "this model('s lexicon lacks| has no)"
+                assert re.match(expected, answer["error"]), text
             else:
                 assert answer["ids"] == ids, text
                 assert answer["text"] == tokenizer.decode(ids), text
 
 
 def test_a_keyword_that_the_model_cannot_spell_names_what_is_missing() -> None:
-    tokenizer = Words(["left", "right"])
-    (answer,) = ask("spell", kind="words", tokens=tokenizer.tokens, texts=["left sideways"])
-    assert answer["error"] == "this model has no word “sideways”; it knows left, right"
+    (answer,) = ask("spell", description=described(Words(["left", "right"])), texts=["left rights"])
+    assert answer["error"] == "this model has no word “rights”; it knows left, right"
+    phonemes = described(Phonemes("ɹaɪtlɛf", {"right": "ɹaɪt", "rite": "ɹaɪt"}, "en-us"))
+    left, said = ask("spell", description=phonemes, texts=["left right", "lɛft rite"])
+    assert left["error"] == "this model's lexicon lacks “left”; write it in its phonemes: ɹaɪtlɛf"
+    assert said["text"] == "lɛft right"
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -1,8 +1,10 @@
-"""Words that are frequent in training and rare in use: a network must be surer of them.
+"""What is frequent in training and rare in use: a network must be surer of it.
 
-    training: log_softmax(z + s)    use: log_softmax(z)    s = log(rarity) at whole words, else 0
+    training: log_softmax(z + s)    use: log_softmax(z)    s = log(rarity) at what is rare, else 0
 
-Every other second of a training set holds a keyword, of what a spotter hears one in thousands.
+Every other second of a training set holds a keyword, of what a spotter hears one in thousands; and
+where no token is a word, all that is said is rarer than in training. So whole words are rare if
+there are any, else every token but the blank.
 Logits that are adjusted by the ratio of the two priors in training (Menon et al. 2021, "Long-tail
 learning via logit adjustment", equation 10) are those of the rarer prior without it. A score in
 (0, 1] compares a keyword with the best that else could be said, and is 1 where the keyword is that
@@ -26,7 +28,8 @@ class Rarity(nn.Module):
 
     Args:
         tokens: all symbols by id, the blank first.
-        factor: how many times rarer whole words are in use than in training; 1 changes nothing.
+        factor: how many times rarer they are in use than in training, whole words if there are any,
+            else all but the blank; 1 changes nothing.
     """
 
     shift: Tensor
@@ -35,9 +38,11 @@ class Rarity(nn.Module):
         super().__init__()
         if not 1 <= factor < math.inf:
             raise ConfigError(f"rarity={factor} must be a number of 1 or more; 1 changes nothing")
-        whole = torch.tensor([i > 0 and is_whole(token) for i, token in enumerate(tokens)])
+        said = tokens[1:]
+        whole = [is_whole(token) for token in said]
+        rare = torch.tensor([False, *(whole if any(whole) else [True] * len(said))])
         self.factor = factor
-        self.register_buffer("shift", whole * math.log(factor), persistent=False)
+        self.register_buffer("shift", rare * math.log(factor), persistent=False)
 
     @torch.no_grad()
     def start(self, head: nn.Linear) -> None:
@@ -47,7 +52,7 @@ class Rarity(nn.Module):
     def forward(
         self, log_probs: Float[Tensor, "batch steps tokens"]
     ) -> Float[Tensor, "batch steps tokens"]:
-        """Give the log-probabilities as they would be if whole words were as frequent as here."""
+        """Give the log-probabilities as they would be if all were as frequent as here."""
         if self.factor == 1:
             return log_probs
         return torch.log_softmax(log_probs + self.shift, dim=-1)

@@ -20,7 +20,7 @@ export const REFRACTORY_S = 0.5;
 /** The lowest score of a near miss. */
 export const MARK = 0.1;
 /** Seconds that a keyword may last. */
-export const LONGEST_S = 5;
+export const LONGEST_S = 2.5;
 
 const KEPT_S = 30; // of a microphone
 const KEPT_TOKENS = 400;

@@ -34,8 +34,7 @@ class Page {
 
   async start() {
     this.description = await this.ear.load(MODEL);
-    const { kind, tokens } = this.description.tokenizer;
-    this.tokenizer = new Tokenizer(kind, tokens);
+    this.tokenizer = new Tokenizer(this.description.tokenizer);
     this.keywords.start(this.tokenizer, this.description);
     named("model-facts").textContent = facts(this.description);
     named("file").disabled = false;

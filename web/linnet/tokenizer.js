@@ -7,7 +7,7 @@
 const SPACE = "\u2581";
 const APOSTROPHES = /[\u2018\u2019\u02bc`]/g;
 const SHOWN_TOKENS = 8;
-const KINDS = ["characters", "words", "mixed"];
+const KINDS = ["characters", "words", "mixed", "phonemes"];
 
 /** Give the text in lower case, without punctuation and with single spaces. */
 export function normalise(text) {
@@ -19,22 +19,27 @@ export function normalise(text) {
 
 export class Tokenizer {
   /**
-   * @param {"characters" | "words" | "mixed"} kind what one token is; of "mixed", a character,
-   *   or one of some whole words.
-   * @param {string[]} tokens all symbols by id, the blank first.
+   * @param {object} description as in model.json: `kind`, what one token is ("characters",
+   *   "words", "phonemes", or "mixed": a character, or one of some whole words); `tokens`, all
+   *   symbols by id, the blank first; of phonemes the `lexicon`, "word pronunciation" each.
    */
-  constructor(kind, tokens) {
+  constructor({ kind, tokens, lexicon = [] }) {
     if (!KINDS.includes(kind)) {
       throw new Error(`there is no tokenizer "${kind}"; known: ${KINDS.join(", ")}`);
     }
     this.kind = kind;
     this.tokens = tokens;
     this.ids = new Map(tokens.map((token, id) => [token, id]));
+    const pairs = lexicon.map((entry) => entry.split(" "));
+    this.lexicon = new Map(pairs);
+    // Of words that sound alike the first stands for all.
+    this.words = new Map(pairs.reverse().map(([word, said]) => [said, word]));
   }
 
   /** Give the token ids of a text; an error names what the model cannot spell. */
   encode(text) {
-    const symbols = this.#symbols(normalise(text));
+    const normal = normalise(text);
+    const symbols = this.#symbols(this.kind === "phonemes" ? this.#pronounced(normal) : normal);
     const unknown = [...new Set(symbols.filter((symbol) => !(this.ids.get(symbol) > 0)))].sort();
     if (unknown.length) {
       const known = this.tokens.slice(1, 1 + SHOWN_TOKENS).map(visible);
@@ -52,6 +57,10 @@ export class Tokenizer {
   decode(ids) {
     const symbols = Array.from(ids, (id) => this.tokens[id]);
     if (this.kind === "words") return symbols.join(" ");
+    if (this.kind === "phonemes") {
+      const said = symbols.join("").split(SPACE).filter(Boolean);
+      return said.map((word) => this.words.get(word) ?? word).join(" ");
+    }
     if (this.kind === "characters") return symbols.join("").replaceAll(SPACE, " ").trim();
     const spaced = symbols.map((symbol) => (isWhole(symbol) ? ` ${symbol} ` : symbol));
     return spaced.join("").replaceAll(SPACE, " ").split(" ").filter(Boolean).join(" ");
@@ -60,6 +69,20 @@ export class Tokenizer {
   /** Give the whole words among the tokens. */
   wholeWords() {
     return this.kind === "words" ? this.tokens.slice(1) : this.tokens.slice(1).filter(isWhole);
+  }
+
+  #pronounced(normal) {
+    const words = normal.split(" ").filter(Boolean);
+    // What is written in phonemes stands for itself; at least one of them is no plain letter.
+    const phonetic = (word) => /[^\x00-\x7f]/.test(word) && [...word].every((c) => this.ids.has(c));
+    const unknown = words.filter((word) => !this.lexicon.has(word) && !phonetic(word));
+    if (unknown.length) {
+      throw new Error(
+        `this model's lexicon lacks ${unknown.map((one) => `“${one}”`).join(", ")}; write it in ` +
+          `its phonemes: ${this.tokens.slice(2).join("")}`,
+      );
+    }
+    return words.map((word) => this.lexicon.get(word) ?? word).join(" ");
   }
 
   #symbols(normal) {

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     path = Path(options.model)
     model = load(path)
     keywords = model.keywords(options.keywords)
-    vocabulary = Vocabulary(_words(options.words))
+    vocabulary = Vocabulary(_words(options.words), model.tokenizer)
     # Streams of several stores would share their names; the longest one says most.
     stored = posteriors.find(path)[:1] if path.is_dir() else []
     heard = stored[0].heard if stored else ()
@@ -63,7 +63,7 @@ def _told(found: Risk, better: Sequence[Risk], target: float) -> str:
     nearest = ", ".join(f"{text} ({distance})" for text, distance in found.nearest)
     lines = [
         f"{keyword.text}: {len(keyword.ids)} tokens",
-        f"  nearest words (letters that differ): {nearest or 'none'}",
+        f"  nearest words ({found.letter}s that differ): {nearest or 'none'}",
     ]
     lines += [f"  risk: {reason}" for reason in found.reasons()]
     if found.false_alarms is not None and found.calibration is not None:

@@ -26,7 +26,7 @@ def tokenizer(settings: DictConfig, source: sources.Source) -> Tokenizer:
         return instantiate(settings)
     texts = {clip.text for clip in source.clips() if clip.split == "train"}
     words = sorted({word for text in texts for word in text.split()})
-    return instantiate(settings, words=words)
+    return instantiate(settings, words=words, _convert_="all")
 
 
 def examined(

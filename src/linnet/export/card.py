@@ -20,7 +20,7 @@ from linnet.errors import ConfigError
 from linnet.export.hosts import hosts
 from linnet.export.int8 import float_name, is_int8
 from linnet.runtime import CUT_KEY, FEATURES_GRAPH, STREAM_GRAPH, WAVEFORM_GRAPH, session
-from linnet.text import is_whole
+from linnet.text import Phonemes, is_whole
 
 _TIMED_S = 10
 _CALLS = 4
@@ -176,7 +176,8 @@ def _summary(described: Mapping[str, Any]) -> str:
         "mixed": [token for token in tokens if is_whole(token)],
     }.get(symbols["kind"], [])
     more = ", ..." if len(whole) > _WORDS else ""
-    parts = [f"{len(tokens) - len(whole)} characters"] if len(whole) < len(tokens) else []
+    letters = "phonemes" if symbols["kind"] == Phonemes.kind else "characters"
+    parts = [f"{len(tokens) - len(whole)} {letters}"] if len(whole) < len(tokens) else []
     parts += [f"{len(whole)} words ({', '.join(whole[:_WORDS])}{more})"] if whole else []
     return (
         f"A small speech recogniser: {way} {network['cell'].upper()} of {network['layers']} layers "

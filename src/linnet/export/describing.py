@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from linnet import text
 from linnet.errors import ModelError
 from linnet.export import stream
 from linnet.export.fingerprint import fingerprint
@@ -50,7 +51,7 @@ def describe(
             "samples": front_end.stack * front_end.shift_samples,
             "seconds": front_end.seconds(1),
         },
-        "tokenizer": {"kind": tokenizer.kind, "tokens": list(tokenizer.tokens)},
+        "tokenizer": text.described(tokenizer),
         "keywords": {},
         "record": dict(record),
         "fingerprint": fingerprint(front_end),

@@ -103,7 +103,8 @@ def export(
         own = {name: graph for name, graph in graphs.items() if "/" not in name}
         found = parity.check(front_end, network, own, heard, longest_s=longest_s, say=say)
         if contents.int8:
-            found["int8"] = reading.check(own, tokenizer, utterances, say)
+            keywords = record.get("settings", {}).get("keywords", ())
+            found["int8"] = reading.check(own, tokenizer, utterances, say, keywords)
         if contents.transducer:
             dress = {Path(n).name: graph for n, graph in graphs.items() if n not in own}
             found["transducer"] = dressing.check(front_end, network, dress, heard, say)

@@ -4,12 +4,12 @@
                -> model.int8.onnx -> text -+
 
 A graph whose weights are rounded gives other log-probabilities, and must. What it may not do is
-read something else: the gate lets it through if at least 99 of 100 texts are the same. A model with
-whole words among letters is there for these: between them it was taught to tell other speech apart,
-not to write it down, so of its texts only the whole words are compared.
+read something else: the gate lets it through if at least 99 of 100 texts are the same. A model for
+keywords was taught to tell other speech from them, not to write it down, so of its texts only the
+words of its keywords are compared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import onnx
 import onnxruntime
@@ -21,7 +21,7 @@ from linnet.evaluation import Utterance
 from linnet.export.int8 import int8_name
 from linnet.export.shapes import Waveform
 from linnet.runtime import WAVEFORM_GRAPH, session
-from linnet.text import Mixed, Tokenizer, is_whole, normalise
+from linnet.text import Tokenizer, normalise
 
 LEAST_SAME = 0.99
 _OTHERS_NAMED = 3
@@ -32,6 +32,7 @@ def check(
     tokenizer: Tokenizer,
     utterances: Sequence[Utterance],
     say: Callable[[str], None],
+    keywords: Sequence[str] = (),
 ) -> dict[str, object]:
     """Let both graphs read ``utterances`` and give what ``parity.json`` says about it.
 
@@ -40,14 +41,16 @@ def check(
         tokenizer: of both.
         utterances: real recordings; the error rate counts those that have a text.
         say: takes a line of progress.
+        keywords: what the model is for; none, all that is said.
 
     Raises:
         ParityError: too many texts differ.
     """
     if not utterances:
         return {"recordings": 0}
+    named = {word for keyword in keywords for word in normalise(keyword).split()}
     ours, rounded = (
-        [_text(graph, tokenizer, one.waveform) for one in utterances]
+        [_named(named, _text(graph, tokenizer, one.waveform)) for one in utterances]
         for graph in (_opened(graphs, WAVEFORM_GRAPH), _opened(graphs, int8_name(WAVEFORM_GRAPH)))
     )
     others = [
@@ -57,17 +60,17 @@ def check(
     ]
     same = 1 - len(others) / len(utterances)
     if same < LEAST_SAME:
-        named = "; ".join(
+        shown = "; ".join(
             f"{name}: {text!r}, with int8 weights {other!r}"
             for name, text, other in others[:_OTHERS_NAMED]
         )
         raise ParityError(
             f"{int8_name(WAVEFORM_GRAPH)}: {len(others)} of {len(utterances)} texts change when "
-            f"the weights are int8 (at most {1 - LEAST_SAME:.0%} may): {named}; nothing was "
+            f"the weights are int8 (at most {1 - LEAST_SAME:.0%} may): {shown}; nothing was "
             "exported: leave the int8 graphs out with int8=false"
         )
     found: dict[str, object] = {"recordings": len(utterances), "identical_text": same}
-    spoken = [_compared(tokenizer, normalise(one.text)) for one in utterances]
+    spoken = [_named(named, normalise(one.text)) for one in utterances]
     if any(spoken):
         before, after = (_error_rate(spoken, heard) for heard in (ours, rounded))
         found["word_error_rate"] = {"float32": before, "int8": after, "change": after - before}
@@ -82,13 +85,11 @@ def _opened(graphs: Mapping[str, onnx.ModelProto], file: str) -> onnxruntime.Inf
 
 def _text(graph: onnxruntime.InferenceSession, tokenizer: Tokenizer, waveform: Waveform) -> str:
     log_probs = graph.run(None, {"x": waveform[None]})[0][0]
-    return _compared(tokenizer, tokenizer.decode(greedy(log_probs).ids))
+    return tokenizer.decode(greedy(log_probs).ids)
 
 
-def _compared(tokenizer: Tokenizer, text: str) -> str:
-    if tokenizer.kind != Mixed.kind:
-        return text
-    return " ".join(word for word in text.split() if is_whole(word) and word in tokenizer.tokens)
+def _named(words: Collection[str], text: str) -> str:
+    return " ".join(word for word in text.split() if word in words) if words else text
 
 
 def _error_rate(spoken: Sequence[str], heard: Sequence[str]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linnet.errors import KeywordError, TextError
-from linnet.text import SPACE, Tokenizer, Words, is_whole, normalise
+from linnet.text import SPACE, Phonemes, Tokenizer, Words, is_whole, normalise
 
 _SHOWN = 40
 
@@ -44,6 +44,8 @@ def keyword(text: str, tokenizer: Tokenizer, threshold: float) -> Keyword:
     try:
         ids = tuple(tokenizer.encode(spelt))
     except TextError as error:
+        if tokenizer.kind == Phonemes.kind:
+            raise KeywordError(f"the keyword {spelt!r} cannot be pronounced: {error}") from error
         raise KeywordError(_unspelt(spelt, tokenizer)) from error
     return Keyword(spelt, ids, float(threshold))
 

@@ -14,7 +14,7 @@ from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.streaming import StreamingNetwork
 from linnet.streaming import network as build_network
-from linnet.text import Tokenizer, tokenizer
+from linnet.text import Tokenizer, described, tokenizer
 
 FORMAT = 1
 
@@ -52,7 +52,7 @@ class Recogniser(nn.Module):
             "format": FORMAT,
             "front_end": self.front_end.settings,
             "network": self.network.settings,
-            "tokenizer": {"kind": self.tokenizer.kind, "tokens": self.tokenizer.tokens},
+            "tokenizer": described(self.tokenizer),
         }
 
     def forward(
@@ -97,5 +97,5 @@ def recogniser(description: dict[str, Any]) -> Recogniser:
     return Recogniser(
         FrontEnd(**description["front_end"]),
         build_network(description["network"]),
-        tokenizer(description["tokenizer"]["kind"], description["tokenizer"]["tokens"]),
+        tokenizer(description["tokenizer"]),
     )

@@ -16,7 +16,6 @@ from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
 from linnet.module.recogniser import Recogniser
 from linnet.rarity import Rarity
-from linnet.text import normalise
 
 # Spreads the steps of one seed over the generator's space: seeds 0 and 1 share no step.
 _SEED_STRIDE = 1_000_003
@@ -35,7 +34,7 @@ class Training(lightning.LightningModule):
         warmup: share of all steps in which the learning rate rises (one-cycle, Smith 2018).
         seed: decides every random number of a step, together with the step's number.
         record: what is known about this run, kept in its checkpoints.
-        rarity: how many times rarer words that are one token are in use than in training.
+        rarity: how many times rarer what is to be spotted is in use than in training.
         distillation: adds what a teacher hears; without one the texts alone are learnt.
     """
 
@@ -114,9 +113,12 @@ class Training(lightning.LightningModule):
         log_probs = self.rarity(heard)
         loss = self._loss(log_probs, steps, batch)
         self.log("valid/loss", loss, batch_size=len(batch.samples))
-        for text, row, count in zip(batch.texts, log_probs.cpu().numpy(), steps, strict=True):
-            ids = decode.greedy(row[:count]).ids
-            self._pairs.append((normalise(text), self.recogniser.tokenizer.decode(ids)))
+        told = self.recogniser.tokenizer.decode
+        rows = zip(batch.ids, batch.tokens, log_probs.cpu().numpy(), steps, strict=True)
+        for ids, tokens, row, count in rows:
+            # What the tokens can tell of a text: words that sound alike are one to phonemes.
+            said = told(ids[:tokens].tolist())
+            self._pairs.append((said, told(decode.greedy(row[:count]).ids)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the error rates of greedy decoding."""

@@ -73,8 +73,7 @@ class Model:
         try:
             self.sample_rate = int(description["sample_rate"])
             self._step_samples = int(description["subsampling"]["samples"])
-            symbols = description["tokenizer"]
-            self.tokenizer = tokenizer(symbols["kind"], symbols["tokens"])
+            self.tokenizer = tokenizer(description["tokenizer"])
         except (KeyError, TypeError, ValueError, TextError) as error:
             raise ModelError(
                 f"{name}: its description lacks or spoils something ({error!r}); export it again"

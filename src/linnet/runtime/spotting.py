@@ -54,7 +54,7 @@ class Rules:
 
     refractory_s: float = 0.5
     mark: float = 0.1
-    longest_s: float = 5.0
+    longest_s: float = 2.5
 
 
 @dataclass(frozen=True)

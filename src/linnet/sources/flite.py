@@ -30,7 +30,7 @@ _SPEECH = 0.01  # of the loudest sample
 def speak(
     text: str, *, voice: str, rate: int, pitch: int, pitch_range: int
 ) -> tuple[Int16[np.ndarray, " samples"], int]:
-    """Give samples and their rate in Hz; see :func:`linnet.sources.espeak.speak`."""
+    """Give samples and their rate in Hz; see :func:`linnet.espeak.speak`."""
     own_pitch, own_spread = _PITCH_HZ[voice]
     settings = {
         "duration_stretch": _RATE / rate,

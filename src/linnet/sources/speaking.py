@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 from jaxtyping import Int16
 
-from linnet.sources import espeak, flite
+from linnet import espeak
+from linnet.sources import flite
 
 SYNTHESISERS = {"espeak": espeak, "flite": flite}
 _FULL_SCALE = 32768
@@ -22,7 +23,7 @@ _RATE_STEP = 100  # Hz: what is a multiple of it is quickly resampled to another
 
 @dataclass(frozen=True)
 class Utterance:
-    """How one clip is spoken; see :func:`linnet.sources.espeak.speak`.
+    """How one clip is spoken; see :func:`linnet.espeak.speak`.
 
     ``before_s`` and ``after_s`` of silence surround the speech; a hiss of ``noise_dbfs`` decibels
     against full scale, drawn from ``seed``, lies over all. A vocal tract of ``size`` times the

@@ -7,10 +7,11 @@
 The distance is the number of letters to insert, drop or change (Sellers 1980, "The theory and
 computation of evolutionary distances", section 3): the keyword against any part of a word, as a
 spotter listens for it anywhere. "up" has the distance 0 to "cup", and may fire on it. Letters are
-tokens, but for models in which a keyword has a token of its own; what these confuse only the replay
-tells.
+tokens, phonemes where the model has phonemes, but for models in which a keyword has a token of its
+own; what these confuse only the replay tells.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from importlib import resources
@@ -24,7 +25,7 @@ from linnet.evaluation.spotting.listening import Heard, alarms, occurrences
 from linnet.keywords import Keyword
 from linnet.metrics import Figure, rate
 from linnet.metrics.matching import match
-from linnet.text import Tokenizer, normalise
+from linnet.text import Phonemes, Tokenizer, normalise
 
 _WORDS = "words.txt"
 _NO_LETTER = -1
@@ -41,12 +42,16 @@ class Risk:
 
     Attributes:
         keyword: with the threshold that the false alarms belong to.
+        letters: how many the keyword has.
+        letter: what one letter is.
         nearest: words, or phrases of as many words, with their distance, the nearest first.
         false_alarms: per hour at the threshold; None without stored posteriors.
         calibration: the threshold for the target; None without them.
     """
 
     keyword: Keyword
+    letters: int
+    letter: str
     nearest: tuple[tuple[str, int], ...]
     false_alarms: Figure | None = None
     calibration: Calibration | None = None
@@ -56,21 +61,16 @@ class Risk:
         """The share of its letters in which the nearest word differs; 1 if there is no word."""
         return self.nearest[0][1] / self.letters if self.nearest else 1.0
 
-    @property
-    def letters(self) -> int:
-        """How long it is."""
-        return len(self.keyword.text.replace(" ", ""))
-
     def reasons(self) -> list[str]:
         """Say in words what is wrong with it; nothing if it looks good."""
         found, letters = [], self.letters
         if letters < _SHORT:
             found.append(
-                f"short: {letters} letters are soon found by chance, take {_SHORT} or more"
+                f"short: {letters} {self.letter}s are soon found by chance, take {_SHORT} or more"
             )
         inside = [text for text, distance in self.nearest if not distance]
         if inside:
-            found.append(f"fires on {', '.join(inside)}, which hold all of its letters")
+            found.append(f"fires on {', '.join(inside)}, which hold all of its {self.letter}s")
         elif self.closeness <= _NEAR:
             found.append(
                 f"sounds like {self.nearest[0][0]}: {self.nearest[0][1]} of {letters} differ"
@@ -83,20 +83,39 @@ class Vocabulary:
 
     Args:
         words: the most frequent first.
+        tokenizer: phonemes spell words as they are said; any other, or none, as they are written.
+
+    Attributes:
+        words: those that can be spelt.
+        letter: what one letter is.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = [word for word in dict.fromkeys(map(normalise, words)) if word]
-        longest = max(map(len, self.words), default=0)
-        self._letters = np.full((len(self.words), longest), _NO_LETTER, np.int64)
-        for row, word in zip(self._letters, self.words, strict=True):
-            row[: len(word)] = [ord(letter) for letter in word]
+    def __init__(self, words: Sequence[str], tokenizer: Tokenizer | None = None) -> None:
+        self._spell = tokenizer.pronounce if isinstance(tokenizer, Phonemes) else str
+        self.letter = "phoneme" if isinstance(tokenizer, Phonemes) else "letter"
+        spelt = self._spelt([word for word in dict.fromkeys(map(normalise, words)) if word])
+        self.words = list(spelt)
+        longest = max(map(len, spelt.values()), default=0)
+        self._letters = np.full((len(spelt), longest), _NO_LETTER, np.int64)
+        for row, said in zip(self._letters, spelt.values(), strict=True):
+            row[: len(said)] = [ord(letter) for letter in said]
 
-    def distances(self, text: str) -> Int64[np.ndarray, " words"]:
-        """Give the fewest changes that make ``text`` a part of each word."""
+    def _spelt(self, words: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for word in words:
+            with contextlib.suppress(TextError):
+                found[word] = self._spell(word)
+        return found
+
+    def letters(self, text: str) -> int:
+        """Give how many letters ``text`` has."""
+        return sum(len(self._spell(word)) for word in text.split())
+
+    def distances(self, word: str) -> Int64[np.ndarray, " words"]:
+        """Give the fewest changes that make ``word`` a part of each word."""
         rows, longest = self._letters.shape
         before = np.zeros((rows, longest + 1), np.int64)  # nothing is a part of anything
-        for number, letter in enumerate(text, start=1):
+        for number, letter in enumerate(self._spell(word), start=1):
             now = np.empty_like(before)
             now[:, 0] = number
             for place in range(longest):
@@ -125,7 +144,8 @@ class Vocabulary:
         distances = self.distances(word)
         order = np.argsort(distances, kind="stable")
         near = [(self.words[i], int(distances[i])) for i in order if self.words[i] != word]
-        return [(other, distance) for other, distance in near if distance < len(word)][:most]
+        most_changes = self.letters(word)
+        return [(other, distance) for other, distance in near if distance < most_changes][:most]
 
 
 def everyday_words() -> list[str]:
@@ -152,7 +172,8 @@ def risk(
         lowest: threshold that the target may take.
         most: words to name.
     """
-    found = Risk(keyword, vocabulary.nearest(keyword.text, most))
+    nearest = vocabulary.nearest(keyword.text, most)
+    found = Risk(keyword, vocabulary.letters(keyword.text), vocabulary.letter, nearest)
     if not heard:
         return found
     placed, somewhere = occurrences(heard, keyword.text)
@@ -189,7 +210,8 @@ def suggestions(
             made = Keyword(text, tuple(tokenizer.encode(text)), keyword.threshold)
         except TextError:
             continue
-        candidates.append(Risk(made, vocabulary.nearest(text, 1)))
+        letters = vocabulary.letters(text)
+        candidates.append(Risk(made, letters, vocabulary.letter, vocabulary.nearest(text, 1)))
     # Distant first; of equally distant ones the short ones, which are easier to say.
     candidates.sort(key=lambda one: (-min(one.closeness, 0.5), one.letters))
     if not heard:

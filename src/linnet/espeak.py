@@ -1,6 +1,9 @@
-"""Speak a text with espeak-ng's shared library; the same call gives the same samples anywhere.
+"""espeak-ng's shared library speaks a text, or tells how a word is pronounced.
 
     text, voice, rate, pitch -> libespeak-ng (ctypes) -> 16-bit samples
+    words, accent            ->                       -> phonemes
+
+The same call gives the same anywhere.
 
 The synthesiser keeps state between utterances (phases, filters, a random generator), so the samples
 would depend on what was said before. The library is therefore loaded afresh for each utterance,
@@ -8,6 +11,7 @@ which costs 3 ms. This module imports neither lhotse nor torch: it runs in worke
 """
 
 import ctypes
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -24,6 +28,9 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _UTF8 = 1
+_IPA = 0x02
+# Where it takes a word for one of another language, it names the language.
+_LANGUAGE = re.compile(r"\([^)]*\)")
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -68,6 +75,38 @@ def speak(
     finally:
         _unload(library)
     return np.concatenate(heard) if heard else np.zeros(0, np.int16), sample_rate
+
+
+def pronounce(words: Sequence[str], *, accent: str) -> list[str]:
+    """Give how each word is said, in the International Phonetic Alphabet, with stress and length.
+
+    Args:
+        words: read one by one.
+        accent: a language, such as ``en-us``.
+
+    Raises:
+        CorpusError: espeak-ng has no such accent.
+        MissingExtraError: espeakng-loader is not installed.
+    """
+    library = ctypes.CDLL(_paths()[0])
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    try:
+        _start(library)
+        if library.espeak_SetVoiceByName(accent.encode()):
+            raise CorpusError(f"espeak-ng has no accent {accent!r}; expected one such as en-us")
+        said = [_phonemes(library, word) for word in words]
+        library.espeak_Terminate()
+    finally:
+        _unload(library)
+    return said
+
+
+def _phonemes(library: ctypes.CDLL, word: str) -> str:
+    rest = ctypes.c_char_p(word.encode())
+    clauses = []
+    while rest.value:
+        clauses.append(library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA).decode())
+    return _LANGUAGE.sub("", " ".join(clauses))
 
 
 def check(voices: Sequence[str], accents: Sequence[str]) -> None:

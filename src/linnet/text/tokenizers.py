@@ -1,38 +1,13 @@
-"""Text: one normalisation, three tokenizers, one file format.
-
-    "Turn LEFT!"  --normalise-->  "turn left"  --encode-->  [21, 22, ...]  --decode-->  "turn left"
-
-Token 0 is always the CTC blank, written ``<blk>``; a space is written U+2581, so that every token
-is one visible symbol in ``tokens.txt`` (``symbol id`` a line, the format that sherpa-onnx reads).
-"""
+"""Three ways to turn text into tokens: characters, words, and both."""
 
 import itertools
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from linnet.errors import TextError
+from linnet.text.normal import BLANK, SPACE, is_whole, normalise
 
-BLANK = "<blk>"
-SPACE = "\u2581"
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
 _SHOWN_WORDS = 8
-
-
-def normalise(text: str) -> str:
-    """Give ``text`` in lower case, without punctuation and with single spaces.
-
-    Letters, digits and apostrophes inside a word stay; everything else separates words.
-    """
-    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
-    kept = "".join(c if c.isalnum() or c == "'" or unicodedata.combining(c) else " " for c in text)
-    words = (word.strip("'") for word in kept.split())
-    return " ".join(word for word in words if word)
-
-
-def is_whole(token: str) -> bool:
-    """Tell whether a token that is not the blank is a whole word: it has several letters."""
-    return len(token) > 1
 
 
 @runtime_checkable
@@ -160,38 +135,3 @@ class Mixed:
         symbols = (self.tokens[i] for i in ids)
         spaced = (f" {symbol} " if is_whole(symbol) else symbol for symbol in symbols)
         return " ".join("".join(spaced).replace(SPACE, " ").split())
-
-
-def tokenizer(kind: str, tokens: Sequence[str]) -> Tokenizer:
-    """Rebuild the tokenizer that a checkpoint or a model folder names.
-
-    Args:
-        kind: ``characters``, ``words`` or ``mixed``.
-        tokens: all symbols by id, the blank first.
-
-    Raises:
-        TextError: there is no such kind, or the tokens are not of its form.
-    """
-    if not tokens or tokens[0] != BLANK:
-        raise TextError(f"token 0 must be {BLANK}, got {list(tokens[:1])}")
-    if kind == Characters.kind and list(tokens[1:2]) == [SPACE]:
-        return Characters("".join(tokens[2:]))
-    if kind == Words.kind:
-        return Words(tokens[1:])
-    if kind == Mixed.kind and list(tokens[1:2]) == [SPACE]:
-        letters = [token for token in tokens[2:] if not is_whole(token)]
-        return Mixed("".join(letters), tokens[2 + len(letters) :])
-    raise TextError(
-        f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; "
-        f"known: {Characters.kind}, {Words.kind}, {Mixed.kind}"
-    )
-
-
-def tokens_txt(tokens: Sequence[str]) -> str:
-    """Give the content of ``tokens.txt``: ``symbol id`` a line."""
-    return "".join(f"{symbol} {i}\n" for i, symbol in enumerate(tokens))
-
-
-def shortest_path(ids: Sequence[int]) -> int:
-    """Give the fewest steps that emit ``ids`` under CTC: one each, a blank between repeats."""
-    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
