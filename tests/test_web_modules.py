@@ -168,7 +168,9 @@ def test_text_is_normalised_and_spelt_as_in_python(monkeypatch: pytest.MonkeyPat
     words = Words(["turn", "left", "don't", "naïve", "café", "up", "right"])
     mixed = Mixed("abcdefghijklmnopqrstuvwxyz'0123456789éï", ["turn", "left", "don't", "x1"])
     lexicon = {"turn": "tɜn", "left": "lɛft", "naïve": "nɑiv", "knave": "neɪv", "right": "ɹaɪt"}
-    phonemes = Phonemes("tɜnlɛfɑivɹaɪebʌp", lexicon | {"rite": "ɹaɪt", "up": "ʌp"}, "en-us")
+    phonemes = Phonemes(
+        [*"tɜnlɛfɑivɹbʌp", "aɪ", "eɪ"], lexicon | {"rite": "ɹaɪt", "up": "ʌp"}, "en-us"
+    )
     for tokenizer in (characters, words, mixed, phonemes):
         found = ask("spell", description=described(tokenizer), texts=TEXTS)
         for text, answer in zip(TEXTS, found, strict=True):
@@ -186,9 +188,13 @@ def test_text_is_normalised_and_spelt_as_in_python(monkeypatch: pytest.MonkeyPat
 def test_a_keyword_that_the_model_cannot_spell_names_what_is_missing() -> None:
     (answer,) = ask("spell", description=described(Words(["left", "right"])), texts=["left rights"])
     assert answer["error"] == "this model has no word “rights”; it knows left, right"
-    phonemes = described(Phonemes("ɹaɪtlɛf", {"right": "ɹaɪt", "rite": "ɹaɪt"}, "en-us"))
+    phonemes = described(
+        Phonemes(["ɹ", "aɪ", "t", "l", "ɛ", "f"], {"right": "ɹaɪt", "rite": "ɹaɪt"}, "en-us")
+    )
     left, said = ask("spell", description=phonemes, texts=["left right", "lɛft rite"])
-    assert left["error"] == "this model's lexicon lacks “left”; write it in its phonemes: ɹaɪtlɛf"
+    assert (
+        left["error"] == "this model's lexicon lacks “left”; write it in its phonemes: ɹ aɪ t l ɛ f"
+    )
     assert said["text"] == "lɛft right"
 
 

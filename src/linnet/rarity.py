@@ -4,7 +4,7 @@
 
 Every other second of a training set holds a keyword, of what a spotter hears one in thousands; and
 where no token is a word, all that is said is rarer than in training. So whole words are rare if
-there are any, else every token but the blank.
+there are letters beside them, else every token but the blank.
 Logits that are adjusted by the ratio of the two priors in training (Menon et al. 2021, "Long-tail
 learning via logit adjustment", equation 10) are those of the rarer prior without it. A score in
 (0, 1] compares a keyword with the best that else could be said, and is 1 where the keyword is that
@@ -13,34 +13,34 @@ from the others.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from linnet.errors import ConfigError
-from linnet.text import is_whole
+from linnet.text import Mixed, Tokenizer, is_whole
 
 
 class Rarity(nn.Module):
     """Adjusts what is learnt by how much rarer whole words are in use.
 
     Args:
-        tokens: all symbols by id, the blank first.
-        factor: how many times rarer they are in use than in training, whole words if there are any,
-            else all but the blank; 1 changes nothing.
+        tokenizer: names the tokens.
+        factor: how many times rarer they are in use than in training, whole words among letters,
+            else all tokens but the blank; 1 changes nothing.
     """
 
     shift: Tensor
 
-    def __init__(self, tokens: Sequence[str], *, factor: float) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, factor: float) -> None:
         super().__init__()
         if not 1 <= factor < math.inf:
             raise ConfigError(f"rarity={factor} must be a number of 1 or more; 1 changes nothing")
-        said = tokens[1:]
-        whole = [is_whole(token) for token in said]
-        rare = torch.tensor([False, *(whole if any(whole) else [True] * len(said))])
+        rare = torch.ones(len(tokenizer.tokens), dtype=torch.bool)
+        if isinstance(tokenizer, Mixed):
+            rare = torch.tensor([is_whole(token) for token in tokenizer.tokens])
+        rare[0] = False  # the blank
         self.factor = factor
         self.register_buffer("shift", rare * math.log(factor), persistent=False)
 

@@ -30,6 +30,8 @@ export class Tokenizer {
     this.kind = kind;
     this.tokens = tokens;
     this.ids = new Map(tokens.map((token, id) => [token, id]));
+    const longestFirst = [...tokens.slice(2)].sort((a, b) => b.length - a.length);
+    this.phonemes = new RegExp([...longestFirst, "."].join("|"), "gu");
     const pairs = lexicon.map((entry) => entry.split(" "));
     this.lexicon = new Map(pairs);
     // Of words that sound alike the first stands for all.
@@ -39,7 +41,7 @@ export class Tokenizer {
   /** Give the token ids of a text; an error names what the model cannot spell. */
   encode(text) {
     const normal = normalise(text);
-    const symbols = this.#symbols(this.kind === "phonemes" ? this.#pronounced(normal) : normal);
+    const symbols = this.kind === "phonemes" ? this.#pronounced(normal) : this.#symbols(normal);
     const unknown = [...new Set(symbols.filter((symbol) => !(this.ids.get(symbol) > 0)))].sort();
     if (unknown.length) {
       const known = this.tokens.slice(1, 1 + SHOWN_TOKENS).map(visible);
@@ -68,21 +70,27 @@ export class Tokenizer {
 
   /** Give the whole words among the tokens. */
   wholeWords() {
-    return this.kind === "words" ? this.tokens.slice(1) : this.tokens.slice(1).filter(isWhole);
+    if (this.kind === "words") return this.tokens.slice(1);
+    return this.kind === "mixed" ? this.tokens.slice(1).filter(isWhole) : [];
   }
 
   #pronounced(normal) {
     const words = normal.split(" ").filter(Boolean);
+    const phonemesOf = (said) => said.match(this.phonemes) ?? [];
     // What is written in phonemes stands for itself; at least one of them is no plain letter.
-    const phonetic = (word) => /[^\x00-\x7f]/.test(word) && [...word].every((c) => this.ids.has(c));
-    const unknown = words.filter((word) => !this.lexicon.has(word) && !phonetic(word));
+    const written = (word) =>
+      /[^\x00-\x7f]/.test(word) && phonemesOf(word).every((one) => this.ids.has(one));
+    const unknown = words.filter((word) => !this.lexicon.has(word) && !written(word));
     if (unknown.length) {
       throw new Error(
         `this model's lexicon lacks ${unknown.map((one) => `“${one}”`).join(", ")}; write it in ` +
-          `its phonemes: ${this.tokens.slice(2).join("")}`,
+          `its phonemes: ${this.tokens.slice(2).join(" ")}`,
       );
     }
-    return words.map((word) => this.lexicon.get(word) ?? word).join(" ");
+    return words.flatMap((word, i) => {
+      const said = phonemesOf(this.lexicon.get(word) ?? word);
+      return i ? [SPACE, ...said] : said;
+    });
   }
 
   #symbols(normal) {

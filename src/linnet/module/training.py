@@ -55,7 +55,7 @@ class Training(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.recogniser = model
-        self.rarity = Rarity(model.tokenizer.tokens, factor=rarity)
+        self.rarity = Rarity(model.tokenizer, factor=rarity)
         self.rarity.start(model.network.head)
         self.waveform_augment = waveform_augment
         self.gain = gain

@@ -67,7 +67,7 @@ def tokenizer(description: Mapping[str, Any]) -> Tokenizer:
     if kind == Phonemes.kind and spelt:
         pairs = (entry.partition(" ") for entry in description["lexicon"])
         lexicon = {word: said for word, _, said in pairs}
-        return Phonemes("".join(tokens[2:]), lexicon, description["accent"])
+        return Phonemes(tokens[2:], lexicon, description["accent"])
     raise TextError(
         f"there is no tokenizer {kind!r} with tokens {list(tokens[:3])}...; known: "
         f"{', '.join(one.kind for one in (Characters, Words, Mixed, Phonemes))}"

@@ -1,47 +1,53 @@
-"""Words as they are said: one token a letter of the International Phonetic Alphabet.
+"""Words as they are said: one token a phoneme of the International Phonetic Alphabet.
 
-    "left up" --lexicon--> "lɛft", "ʌp" --encode--> [12, 30, ...] --decode--> "left up"
+    "left right" --lexicon--> "lɛft", "ɹaɪt" --encode--> l ɛ f t ▁ ɹ aɪ t, as ids
 
 English letters are a poor guide to sounds: the i of "right" is that of "my" and not of "big". What
 a network has learnt of a phoneme in some words carries over to all others, and so to a keyword
-that nobody has recorded. A diphthong is two letters, an affricate too, as in any transcription;
-stress and length are left out.
+that nobody has recorded. Stress and length are left out.
 
 The lexicon, word by word its pronunciation, belongs to the model. What it lacks espeak-ng
 pronounces, where that is installed; else it can be written in phonemes.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from linnet import espeak
 from linnet.errors import MissingExtraError, TextError
-from linnet.text.normal import SPACE, normalise
-from linnet.text.tokenizers import Characters
+from linnet.text.normal import BLANK, SPACE, normalise
 
 
 class Phonemes:
-    """One token a phonetic letter; a space between two words is a token of its own.
+    """One token a phoneme; a space between two words is a token of its own.
 
     Args:
-        alphabet: the phonetic letters, each once.
-        lexicon: how each word is pronounced, in these letters. Of words that sound alike the first
-            stands for all where phonemes become text again.
+        phonemes: each once. A pronunciation is read from its beginning, the longest that fits at a
+            time: with ``aɪ`` among them the i of "right" is one, not two.
+        lexicon: how each word is pronounced, phonemes one behind the other. Of words that sound
+            alike the first stands for all where phonemes become text again.
         accent: espeak-ng's name of the accent in which it pronounces what the lexicon lacks.
+
+    Raises:
+        TextError: a phoneme comes twice, or is none.
     """
 
     kind = "phonemes"
 
-    def __init__(self, alphabet: str, lexicon: Mapping[str, str], accent: str) -> None:
-        self._spelt = Characters(alphabet)
-        self.tokens = self._spelt.tokens
+    def __init__(self, phonemes: Sequence[str], lexicon: Mapping[str, str], accent: str) -> None:
+        if len(set(phonemes)) != len(phonemes) or not all(map(str.isalpha, phonemes)):
+            raise TextError(f"the phonemes must be letters, and each once: {list(phonemes)}")
+        self.tokens = [BLANK, SPACE, *phonemes]
         self.lexicon = dict(lexicon)
         self.accent = accent
-        self._letters = set(alphabet)
+        self._ids = {token: i for i, token in enumerate(self.tokens)}
+        longest_first = sorted(phonemes, key=len, reverse=True)
+        self._next = re.compile("|".join([*longest_first, "."]))
         self._looked_up: dict[str, str] = {}
         self._words = {said: word for word, said in reversed(self.lexicon.items())}
 
-    def pronounce(self, word: str) -> str:
+    def pronounce(self, word: str) -> list[str]:
         """Give the phonemes of a normalised word; one that is written in them stands for itself.
 
         Raises:
@@ -49,19 +55,18 @@ class Phonemes:
         """
         said = self.lexicon.get(word) or self._looked_up.get(word)
         if said is None:
-            written = not word.isascii() and self._letters.issuperset(word)
-            said = word if written else self._asked(word)
-            self._looked_up[word] = said
-        unknown = sorted(set(said) - self._letters)
-        if unknown or not said:
+            written = not word.isascii() and not self._unknown(self._next.findall(word))
+            said = self._looked_up[word] = word if written else self._asked(word)
+        if not said:
+            raise TextError(f"nothing is heard of {word!r} when it is read aloud; leave it out")
+        phonemes: list[str] = self._next.findall(said)
+        if unknown := self._unknown(phonemes):
             raise TextError(
                 f"{word!r} is pronounced {said!r} and holds {', '.join(map(repr, unknown))}, which "
-                f"the token set lacks; it has {''.join(self.tokens[2:])!r}: write it in these "
-                "phonemes, or add to tokenizer.alphabet"
-                if said
-                else f"nothing is heard of {word!r} when it is read aloud; leave it out"
+                f"the token set lacks; it has {' '.join(self.tokens[2:])}: write it in these, or "
+                "add to tokenizer.phonemes"
             )
-        return said
+        return phonemes
 
     def encode(self, text: str) -> list[int]:
         """Give the token ids of ``text``.
@@ -69,12 +74,19 @@ class Phonemes:
         Raises:
             TextError: a word cannot be pronounced in these phonemes.
         """
-        return self._spelt.encode(" ".join(map(self.pronounce, normalise(text).split())))
+        ids: list[int] = []
+        for word in normalise(text).split():
+            ids += [self._ids[SPACE]] * bool(ids)
+            ids += [self._ids[phoneme] for phoneme in self.pronounce(word)]
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Give the text that ``ids`` tell: words of the lexicon, else phonemes as they stand."""
         said = "".join(self.tokens[i] for i in ids).split(SPACE)
         return " ".join(self._words.get(word, word) for word in said if word)
+
+    def _unknown(self, phonemes: Iterable[str]) -> list[str]:
+        return sorted(set(phonemes) - self._ids.keys())
 
     def _asked(self, word: str) -> str:
         try:
@@ -82,17 +94,17 @@ class Phonemes:
         except MissingExtraError as error:
             raise TextError(
                 f"the lexicon of this model lacks {word!r}; write it in its phonemes "
-                f"({''.join(self.tokens[2:])}), or install espeak-ng, which pronounces it: {error}"
+                f"({' '.join(self.tokens[2:])}), or install espeak-ng, which pronounces it: {error}"
             ) from error
 
 
 def pronounced(
-    alphabet: str, accent: str, words: Sequence[str], first: Sequence[str] = ()
+    phonemes: Sequence[str], accent: str, words: Sequence[str], first: Sequence[str] = ()
 ) -> Phonemes:
     """Give a tokenizer whose lexicon espeak-ng fills.
 
     Args:
-        alphabet: the phonetic letters, each once.
+        phonemes: each once.
         accent: espeak-ng's name of the accent, such as ``en-us``.
         words: what the lexicon is to hold.
         first: words or phrases that come before all that sound like them.
@@ -102,7 +114,7 @@ def pronounced(
         MissingExtraError: espeak-ng is not installed.
     """
     wanted = dict.fromkeys(word for text in (*first, *words) for word in normalise(text).split())
-    return Phonemes(alphabet, pronunciations(list(wanted), accent), accent)
+    return Phonemes(phonemes, pronunciations(list(wanted), accent), accent)
 
 
 def pronunciations(words: Sequence[str], accent: str) -> dict[str, str]:

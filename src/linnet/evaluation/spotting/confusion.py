@@ -13,7 +13,7 @@ own; what these confuse only the replay tells.
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 
 import numpy as np
@@ -91,16 +91,20 @@ class Vocabulary:
     """
 
     def __init__(self, words: Sequence[str], tokenizer: Tokenizer | None = None) -> None:
-        self._spell = tokenizer.pronounce if isinstance(tokenizer, Phonemes) else str
+        self._spell: Callable[[str], Sequence[str]] = (
+            tokenizer.pronounce if isinstance(tokenizer, Phonemes) else str
+        )
         self.letter = "phoneme" if isinstance(tokenizer, Phonemes) else "letter"
         spelt = self._spelt([word for word in dict.fromkeys(map(normalise, words)) if word])
         self.words = list(spelt)
         longest = max(map(len, spelt.values()), default=0)
         self._letters = np.full((len(spelt), longest), _NO_LETTER, np.int64)
+        numbers: dict[str, int] = {}
         for row, said in zip(self._letters, spelt.values(), strict=True):
-            row[: len(said)] = [ord(letter) for letter in said]
+            row[: len(said)] = [numbers.setdefault(letter, len(numbers)) for letter in said]
+        self._numbers = numbers
 
-    def _spelt(self, words: Sequence[str]) -> dict[str, str]:
+    def _spelt(self, words: Sequence[str]) -> dict[str, Sequence[str]]:
         found = {}
         for word in words:
             with contextlib.suppress(TextError):
@@ -116,10 +120,11 @@ class Vocabulary:
         rows, longest = self._letters.shape
         before = np.zeros((rows, longest + 1), np.int64)  # nothing is a part of anything
         for number, letter in enumerate(self._spell(word), start=1):
+            known = self._numbers.get(letter, len(self._numbers))
             now = np.empty_like(before)
             now[:, 0] = number
             for place in range(longest):
-                changed = before[:, place] + (self._letters[:, place] != ord(letter))
+                changed = before[:, place] + (self._letters[:, place] != known)
                 beyond = np.minimum(before[:, place + 1], now[:, place]) + 1
                 now[:, place + 1] = np.minimum(changed, beyond)
             before = now
