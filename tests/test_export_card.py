@@ -21,7 +21,7 @@ from linnet.errors import ConfigError
 from linnet.export import Contents, check_report, export, matching
 from linnet.export.hosts import hosts
 from linnet.runtime import load, session
-from linnet.text import Mixed, Tokenizer, Words
+from linnet.text import Mixed, Phonemes, Tokenizer, Words
 from small_model import TOKENIZER, clips, front_end, network, silent
 
 RECORD = {
@@ -45,6 +45,7 @@ REPORT: dict[str, Any] = {
 
 # Of as many tokens as the small network has.
 MIXED = Mixed("ab", ["down", "go", "happy", "left", "no", "right", "up", "yes"])
+PHONEMES = Phonemes([*"nmstɹdɡp", "aɪ", "oʊ"], {"night": "naɪt", "go": "ɡoʊ"}, "en-us")
 WORDS = Words(["down", "go", "happy", "i", "left", "no", "on", "right", "stop", "up", "yes"])
 
 
@@ -70,6 +71,11 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return speaking(tmp_path_factory.mktemp("card") / "worded", WORDS)
+
+
+@pytest.fixture(scope="module")
+def phonetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return speaking(tmp_path_factory.mktemp("card") / "phonetic", PHONEMES)
 
 
 def card(folder: Path) -> str:
@@ -212,7 +218,21 @@ def test_the_card_of_a_closed_vocabulary_has_spaces_between_words(worded: Path) 
     assert answered(worded, *onnxruntime_block) == expected
 
 
-def test_the_card_names_what_a_model_can_say(folder: Path, mixed: Path, worded: Path) -> None:
+def test_every_program_of_the_card_prints_phonemes(phonetic: Path) -> None:
+    found = programs(phonetic)
+    said = heard(phonetic)
+    assert len(said) > 5
+    # None of the words that Linnet looks up happens to be heard, so that both print the same.
+    assert not PHONEMES.lexicon.keys() & said.split()
+    for program in (found[0], found[2], found[3]):
+        assert answered(phonetic, *program) == said
+
+
+def test_the_card_names_what_a_model_can_say(
+    folder: Path, mixed: Path, worded: Path, phonetic: Path
+) -> None:
+    assert "with CTC on 11 phonemes." in card(phonetic)
+    assert "other runtimes print what was heard" in card(phonetic)
     assert "with CTC on 11 characters." in card(folder)
     assert "with CTC on 3 characters and 8 words (down, go, happy," in card(mixed)
     assert "with CTC on 11 words (down, go, happy, i, left" in card(worded)

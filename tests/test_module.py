@@ -16,7 +16,7 @@ from linnet.errors import LinnetError, ModelError
 from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.module import CheckpointFile, Recogniser
-from linnet.text import Characters, Tokenizer, Words
+from linnet.text import Characters, Phonemes, Tokenizer, Words, described
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
 
@@ -44,7 +44,13 @@ def content(model: Recogniser, **changes: Any) -> dict[str, Any]:
     return {"state_dict": state, "linnet": description | changes}
 
 
-@pytest.mark.parametrize("tokens", [Characters(ALPHABET), Words(["left", "up"])])
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        *(Characters(ALPHABET), Words(["left", "up"])),
+        Phonemes(["l", "ɛ", "f", "t"], {"left": "lɛft"}, "en-us"),
+    ],
+)
 def test_a_loaded_checkpoint_computes_what_was_saved(tmp_path: Path, tokens: Tokenizer) -> None:
     model = make(tokens)
     path = tmp_path / "checkpoints" / "last.ckpt"
@@ -52,7 +58,7 @@ def test_a_loaded_checkpoint_computes_what_was_saved(tmp_path: Path, tokens: Tok
     loaded, record = module.load(path)
     waveform = np.random.default_rng(0).normal(size=5000).astype(np.float32)
     np.testing.assert_array_equal(loaded.log_probs(waveform), model.log_probs(waveform))
-    assert loaded.tokenizer.tokens == tokens.tokens
+    assert described(loaded.tokenizer) == described(tokens)
     assert record == {"seed": 0}
     assert list(path.parent.iterdir()) == [path]
 

@@ -27,7 +27,7 @@ from linnet.frontend import FrontEnd
 from linnet.model import Network
 from linnet.runtime import load
 from linnet.streaming import network as build_network
-from linnet.text import SPACE, Words
+from linnet.text import SPACE, Phonemes, Words
 from small_model import RECORD, TOKENIZER, clips, front_end, network, silent
 
 HOST = Path(__file__).with_name("sherpa_host.py")
@@ -358,8 +358,9 @@ def accepts(path: Path, labels: Sequence[int]) -> bool:
         (Words(["yes", "no"]), ["yes", "no"], []),
         (Words(["yes", "no"]), ["yes no"], []),
         (TOKENIZER, ["aa", "ab"], [1]),
+        (Phonemes(["aɪ", "t"], {"tie": "taɪ", "eye": "aɪ"}, "en-us"), ["tie", "eye"], [1]),
     ],
-    ids=["words", "phrase", "characters"],
+    ids=["words", "phrase", "characters", "phonemes"],
 )
 def test_the_grammar_takes_every_way_to_say_commands_and_no_other(
     tokenizer: Any, commands: list[str], separator: list[int], tmp_path: Path

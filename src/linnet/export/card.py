@@ -264,6 +264,11 @@ def _limits(described: Mapping[str, Any]) -> list[str]:
     ]
     if symbols["kind"] == "words":
         limits.append("It knows no other words than its own, and takes another word for one.")
+    if symbols["kind"] == Phonemes.kind:
+        limits.append(
+            "It hears phonemes. `linnet` and the page of `linnet demo` look words up in the "
+            "lexicon of `model.json`, other runtimes print what was heard."
+        )
     if not described["front_end"]["normalise_waveform"]:
         limits.append("Its features depend on the level: keep the gain of the microphone.")
     return limits
