@@ -14,9 +14,11 @@ import soundfile
 from linnet import audio
 from linnet.apps import vendoring
 from linnet.apps.serving import Server
+from linnet.export import export
 from linnet.keywords import Keyword
 from linnet.runtime import Model, load
-from small_model import exported
+from linnet.text import Phonemes
+from small_model import RECORD, clips, exported, front_end, network, silent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -190,6 +192,37 @@ def test_a_recording_is_heard_as_the_runtime_hears_it(
     seen.listen_for(*added)
     again = model.spot(waveform, 16000, added)
     assert sum(one[0] == "e" for one in seen.detections()) == len(again) > 0
+
+
+def test_phonemes_are_shown_as_the_words_that_they_tell(
+    browser: Any, serve: Any, long_recording: Path, tmp_path: Path
+) -> None:
+    made = front_end()
+    parts = (made, network(made.features))
+    heard = "nmstɹdɡp"
+    tokens = Phonemes([*heard, "aɪ", "oʊ"], {}, "en-us")
+    export(*parts, tokens, RECORD, tmp_path / "bare", clips(), longest_s=0.5, say=silent)
+    waveform = audio.read(long_recording)
+    said = load(tmp_path / "bare").transcribe(waveform, 16000).text.split()
+    # Two of the words that it hears get a name.
+    lexicon = {"left": said[0], "right": said[-1]}
+    tokens = Phonemes([*heard, "aɪ", "oʊ"], lexicon, "en-us")
+    export(*parts, tokens, RECORD, tmp_path / "named", clips(), longest_s=0.5, say=silent)
+    model = load(tmp_path / "named")
+    text = model.transcribe(waveform, 16000).text
+    assert text.startswith("left ")
+    assert text.endswith(" right")
+    visit = Visit(browser, serve(tmp_path / "named"))
+    visit.open(long_recording)
+    assert visit.page.text_content("#text").strip() == text
+    keywords = model.keywords(["right:0.01", "taɪt:0.01"])
+    visit.listen_for(*keywords)
+    assert len(visit.detections()) == len(model.spot(waveform, 16000, keywords)) > 0
+    visit.page.fill("#new-keyword", "xylophone")
+    visit.page.press("#new-keyword", "Enter")
+    assert "lexicon lacks “xylophone”" in visit.page.text_content("#keyword-error")
+    assert visit.said == []
+    visit.context.close()
 
 
 def test_what_is_wrong_is_one_line_on_the_page(

@@ -58,12 +58,9 @@ export class Results {
       this.text.textContent = shown;
       return;
     }
-    const gap = tokenizer.kind === "words" ? " " : "";
-    const whole = new Set(gap ? [] : tokenizer.wholeWords());
-    const tokens = hearing.allSpoken.slice(-SHOWN_TOKENS);
-    const pieces = tokens.flatMap(({ id, confidence }, i) => {
-      const token = tokenizer.tokens[id];
-      const symbol = tokenizer.isSpace(id) ? " " : whole.has(token) ? ` ${token} ` : token;
+    const written = symbolsOf(tokenizer, hearing.allSpoken.slice(-SHOWN_TOKENS));
+    const gap = ["words", "phonemes"].includes(tokenizer.kind) ? " " : "";
+    const pieces = written.flatMap(({ symbol, confidence }, i) => {
       const piece = element("span", { textContent: symbol });
       if (confidence < UNSURE) piece.className = "unsure";
       piece.title = `confidence ${confidence.toFixed(2)}`;
@@ -149,4 +146,27 @@ export class Results {
       chip.classList.toggle("now", playing && inside);
     }
   }
+}
+
+/** Give how tokens are written, one by one; phonemes word by word, as sure as the least sure. */
+function symbolsOf(tokenizer, tokens) {
+  if (tokenizer.kind !== "phonemes") {
+    const whole = new Set(tokenizer.kind === "words" ? [] : tokenizer.wholeWords());
+    return tokens.map(({ id, confidence }) => {
+      const token = tokenizer.tokens[id];
+      const symbol = tokenizer.isSpace(id) ? " " : whole.has(token) ? ` ${token} ` : token;
+      return { symbol, confidence };
+    });
+  }
+  const words = [[]];
+  for (const token of tokens) {
+    if (tokenizer.isSpace(token.id)) words.push([]);
+    else words.at(-1).push(token);
+  }
+  return words
+    .filter((word) => word.length)
+    .map((word) => ({
+      symbol: tokenizer.decode(word.map(({ id }) => id)),
+      confidence: Math.min(...word.map(({ confidence }) => confidence)),
+    }));
 }
