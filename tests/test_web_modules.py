@@ -164,7 +164,7 @@ TEXTS = [
 def test_text_is_normalised_and_spelt_as_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     # A browser has no espeak-ng to ask for what a lexicon lacks.
     monkeypatch.setattr(espeak, "pronounce", raising(MissingExtraError("espeakng_loader", "synth")))
-    characters = Characters("abcdefghijklmnopqrstuvwxyz'0123456789éï")
+    characters = Characters("abcdefghijklmnopqrstuvwxyz'0123456789éï?*(")
     words = Words(["turn", "left", "don't", "naïve", "café", "up", "right"])
     mixed = Mixed("abcdefghijklmnopqrstuvwxyz'0123456789éï", ["turn", "left", "don't", "x1"])
     lexicon = {"turn": "tɜn", "left": "lɛft", "naïve": "nɑiv", "knave": "neɪv", "right": "ɹaɪt"}

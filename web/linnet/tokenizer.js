@@ -30,7 +30,9 @@ export class Tokenizer {
     this.kind = kind;
     this.tokens = tokens;
     this.ids = new Map(tokens.map((token, id) => [token, id]));
-    const longestFirst = [...tokens.slice(2)].sort((a, b) => b.length - a.length);
+    // Phonemes are letters; another alphabet may hold what means something in a pattern.
+    const phonemes = kind === "phonemes" ? tokens.slice(2) : [];
+    const longestFirst = phonemes.sort((a, b) => b.length - a.length);
     this.phonemes = new RegExp([...longestFirst, "."].join("|"), "gu");
     const pairs = lexicon.map((entry) => entry.split(" "));
     this.lexicon = new Map(pairs);
