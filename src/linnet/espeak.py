@@ -12,7 +12,8 @@ which costs 3 ms. This module imports neither lhotse nor torch: it runs in worke
 
 import ctypes
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -60,9 +61,7 @@ def speak(
         return 0
 
     callback = _CALLBACK(hear)
-    library = ctypes.CDLL(_paths()[0])
-    try:
-        sample_rate = _start(library)
+    with _started() as (library, sample_rate):
         library.espeak_SetSynthCallback(callback)
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the clock seeds breath and echo
         if library.espeak_SetVoiceByName(voice.encode()):
@@ -71,9 +70,6 @@ def speak(
             library.espeak_SetParameter(parameter, value, 0)
         spoken = text.encode()
         library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, _UTF8, None, None)
-        library.espeak_Terminate()
-    finally:
-        _unload(library)
     return np.concatenate(heard) if heard else np.zeros(0, np.int16), sample_rate
 
 
@@ -88,17 +84,11 @@ def pronounce(words: Sequence[str], *, accent: str) -> list[str]:
         CorpusError: espeak-ng has no such accent.
         MissingExtraError: espeakng-loader is not installed.
     """
-    library = ctypes.CDLL(_paths()[0])
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    try:
-        _start(library)
+    with _started() as (library, _):
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         if library.espeak_SetVoiceByName(accent.encode()):
             raise CorpusError(f"espeak-ng has no accent {accent!r}; expected one such as en-us")
-        said = [_phonemes(library, word) for word in words]
-        library.espeak_Terminate()
-    finally:
-        _unload(library)
-    return said
+        return [_phonemes(library, word) for word in words]
 
 
 def _phonemes(library: ctypes.CDLL, word: str) -> str:
@@ -126,13 +116,19 @@ def check(voices: Sequence[str], accents: Sequence[str]) -> None:
         speak("a", voice=accent, rate=175, pitch=50, pitch_range=50)
 
 
-def _start(library: ctypes.CDLL) -> int:
-    """Start the synthesiser; give the rate of its samples in Hz."""
-    voices = _paths()[1]
-    sample_rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, voices.encode(), _DONT_EXIT))
-    if sample_rate <= 0:
-        raise LinnetError(f"espeak-ng cannot start with the voices in {voices}")
-    return sample_rate
+@contextmanager
+def _started() -> Iterator[tuple[ctypes.CDLL, int]]:
+    """Give the library, loaded afresh and started, and the rate of its samples in Hz."""
+    path, voices = _paths()
+    library = ctypes.CDLL(path)
+    try:
+        sample_rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, voices.encode(), _DONT_EXIT))
+        if sample_rate <= 0:
+            raise LinnetError(f"espeak-ng cannot start with the voices in {voices}")
+        yield library, sample_rate
+        library.espeak_Terminate()
+    finally:
+        _unload(library)
 
 
 def _unload(library: ctypes.CDLL) -> None:
