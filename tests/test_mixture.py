@@ -104,6 +104,20 @@ def test_a_keyword_is_left_out_where_it_is_said_and_nowhere_else() -> None:
         Without(source=Listed(*rows), words=["right"], splits=["training"])
 
 
+def test_what_sounds_like_a_keyword_is_left_out_too() -> None:
+    rows = [
+        ("1", "write it down", "a", "train"),
+        ("2", "a bright day", "a", "train"),
+        ("3", "hay linnet", "a", "train"),
+        ("4", "write", "c", "test"),
+    ]
+    said = {"source": Listed(*rows), "words": ["right", "hey linnet"], "splits": ["train"]}
+    assert [clip.id for clip in Without(**said, accent="en-us").clips()] == ["2", "4"]
+    assert [clip.id for clip in Without(**said).clips()] == ["1", "2", "3", "4"]
+    with pytest.raises(CorpusError, match="no accent 'xx'"):
+        Without(**said, accent="xx").clips()
+
+
 def test_sentences_of_the_mixture_are_split_as_they_are_alone(recordings: Path) -> None:
     settings = config.compose("train", ["data=spotting"]).data.corpora.sentences
     sentences = Kaldi(
