@@ -9,7 +9,7 @@ import soundfile
 
 from linnet import espeak
 from linnet.apps import main
-from linnet.errors import KeywordError, MissingExtraError
+from linnet.errors import KeywordError, MissingExtraError, TextError
 from linnet.export import export
 from linnet.runtime import load
 from linnet.text import Phonemes
@@ -69,3 +69,20 @@ def test_without_espeak_a_keyword_is_in_the_lexicon_or_written_in_phonemes(
     )
     with pytest.raises(KeywordError, match=r"lexicon of this model lacks 'tight'; .* pip install"):
         model.keywords(["tight"])
+
+
+def test_what_was_looked_up_together_needs_espeak_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("espeakng_loader")
+    words = ["tight", "night", "taɪt", "rode"]
+    one_by_one = [Phonemes(PHONEMES, LEXICON, "en-us").pronounce(word) for word in words]
+    together = Phonemes(PHONEMES, LEXICON, "en-us")
+    together.look_up(words)
+
+    def missing() -> tuple[str, str]:
+        raise MissingExtraError("espeakng_loader", "synth")
+
+    monkeypatch.setattr(espeak, "_paths", missing)
+    assert [together.pronounce(word) for word in words] == one_by_one
+    together.look_up(["toad"])
+    with pytest.raises(TextError, match="lacks 'toad'"):
+        together.pronounce("toad")

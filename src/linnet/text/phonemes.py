@@ -10,6 +10,7 @@ The lexicon, word by word its pronunciation, belongs to the model. What it lacks
 pronounces, where that is installed; else it can be written in phonemes.
 """
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +68,15 @@ class Phonemes:
                 "add to tokenizer.phonemes"
             )
         return phonemes
+
+    def look_up(self, words: Iterable[str]) -> None:
+        """Ask espeak-ng for all normalised words that the lexicon lacks in one go, if it is here.
+
+        Asked one by one, as :meth:`pronounce` does, each costs the start of espeak-ng.
+        """
+        unknown = [word for word in words if word.isascii() and word not in self.lexicon]
+        with contextlib.suppress(MissingExtraError):
+            self._looked_up |= pronunciations(unknown, self.accent)
 
     def encode(self, text: str) -> list[int]:
         """Give the token ids of ``text``.

@@ -91,11 +91,13 @@ class Vocabulary:
     """
 
     def __init__(self, words: Sequence[str], tokenizer: Tokenizer | None = None) -> None:
-        self._spell: Callable[[str], Sequence[str]] = (
-            tokenizer.pronounce if isinstance(tokenizer, Phonemes) else str
-        )
-        self.letter = "phoneme" if isinstance(tokenizer, Phonemes) else "letter"
-        spelt = self._spelt([word for word in dict.fromkeys(map(normalise, words)) if word])
+        wanted = [word for word in dict.fromkeys(map(normalise, words)) if word]
+        self._spell: Callable[[str], Sequence[str]] = str
+        self.letter = "letter"
+        if isinstance(tokenizer, Phonemes):
+            self._spell, self.letter = tokenizer.pronounce, "phoneme"
+            tokenizer.look_up(part for word in wanted for part in word.split())
+        spelt = self._spelt(wanted)
         self.words = list(spelt)
         longest = max(map(len, spelt.values()), default=0)
         self._letters = np.full((len(spelt), longest), _NO_LETTER, np.int64)
