@@ -2,6 +2,7 @@
 
 import re
 import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,27 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         CheckpointFile().save_checkpoint(content(make()), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_ctrl_c_while_a_checkpoint_is_saved_is_no_failure_to_save(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    large = content(make()) | {"more": [torch.zeros(500, 1000) for _ in range(20)]}
+    CheckpointFile().save_checkpoint(large, path)
+    before = path.read_bytes()
+    interrupted = 0
+    earlier = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for moment in range(20):  # within the 20 ms or so that the saving takes
+            try:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0005 * moment)
+                    CheckpointFile().save_checkpoint(large, path)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert list(tmp_path.iterdir()) == [path]
+            assert path.read_bytes() == before  # of the same content
+    finally:
+        signal.signal(signal.SIGALRM, earlier)
+    assert interrupted

@@ -78,7 +78,12 @@ class CheckpointFile(TorchCheckpointIO):
         path: str | os.PathLike[str],
         storage_options: object = None,
     ) -> None:
-        """Save ``checkpoint`` at ``path``."""
+        """Save ``checkpoint`` at ``path``.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came while it was written.
+            LinnetError: it cannot be written.
+        """
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -87,6 +92,9 @@ class CheckpointFile(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                # torch's writer complains of an unfinished file, not of the Ctrl-C that ended it.
+                raise error.__context__ from None
             raise LinnetError(
                 f"{final}: could not save the checkpoint ({error}); the last complete one is kept, "
                 f"make room and go on with resume=true"
