@@ -20,6 +20,11 @@ PHONEMES = [*"nmstɹdɡp", "aɪ", "oʊ"]
 LEXICON = {"night": "naɪt", "go": "ɡoʊ", "knight": "naɪt"}
 
 
+def missing() -> tuple[str, str]:
+    """What :func:`espeak._paths` does where espeak-ng is not installed."""
+    raise MissingExtraError("espeakng_loader", "synth")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("phonemes") / "model"
@@ -59,9 +64,6 @@ def test_a_keyword_that_the_lexicon_lacks_is_pronounced(
 def test_without_espeak_a_keyword_is_in_the_lexicon_or_written_in_phonemes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> tuple[str, str]:
-        raise MissingExtraError("espeakng_loader", "synth")
-
     monkeypatch.setattr(espeak, "_paths", missing)
     model = load(folder)
     assert model.keywords(["taɪt"])[0].ids == tuple(
@@ -77,9 +79,6 @@ def test_what_was_looked_up_together_needs_espeak_no_more(monkeypatch: pytest.Mo
     one_by_one = [Phonemes(PHONEMES, LEXICON, "en-us").pronounce(word) for word in words]
     together = Phonemes(PHONEMES, LEXICON, "en-us")
     together.look_up(words)
-
-    def missing() -> tuple[str, str]:
-        raise MissingExtraError("espeakng_loader", "synth")
 
     monkeypatch.setattr(espeak, "_paths", missing)
     assert [together.pronounce(word) for word in words] == one_by_one

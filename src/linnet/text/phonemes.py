@@ -74,9 +74,11 @@ class Phonemes:
 
         Asked one by one, as :meth:`pronounce` does, each costs the start of espeak-ng.
         """
-        unknown = [word for word in words if word.isascii() and word not in self.lexicon]
-        with contextlib.suppress(MissingExtraError):
-            self._looked_up |= pronunciations(unknown, self.accent)
+        known = self.lexicon.keys() | self._looked_up.keys()
+        unknown = [word for word in words if word.isascii() and word not in known]
+        if unknown:
+            with contextlib.suppress(MissingExtraError):
+                self._looked_up |= pronunciations(unknown, self.accent)
 
     def encode(self, text: str) -> list[int]:
         """Give the token ids of ``text``.
