@@ -2,6 +2,10 @@
 
 import os
 import pickle
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +82,44 @@ class CheckpointFile(TorchCheckpointIO):
         path: str | os.PathLike[str],
         storage_options: object = None,
     ) -> None:
-        """Save ``checkpoint`` at ``path``.
+        """Save ``checkpoint`` at ``path``; a Ctrl-C meanwhile is raised when it is saved.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C came while it was written.
             LinnetError: it cannot be written.
         """
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside(final) as draft, draft.open("wb") as file:
+            with _interrupts_wait(), beside(final) as draft, draft.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                # torch's writer complains of an unfinished file, not of the Ctrl-C that ended it.
-                raise error.__context__ from None
             raise LinnetError(
                 f"{final}: could not save the checkpoint ({error}); the last complete one is kept, "
                 f"make room and go on with resume=true"
             ) from error
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C back to the end: torch's writer, interrupted, can take the process down.
+
+    Python gives signals to the main thread alone, so another one has none to hold back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = False
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+
+    earlier = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+        if came:
+            signal.raise_signal(signal.SIGINT)
