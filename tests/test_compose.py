@@ -23,6 +23,8 @@ SETTINGS = {
     "gain_db": [-6.0, 6.0],
     "cut_off": 0.0,
     "kept": [0.3, 0.6],
+    "halting": 0.0,
+    "halt_s": [0.2, 1.5],
     "floor_dbfs": [-200.0, -200.0],
     "margin_s": 0.1,
 }
@@ -103,6 +105,46 @@ def test_a_word_cut_off_keeps_its_share_of_the_energy(part: tuple[float, float])
     assert share == pytest.approx(0.4, abs=0.001)
     edge = heard[0] == whole[0] if part[0] == 0 else heard[-1] == whole[-1]
     assert edge
+
+
+def test_a_halting_sentence_pauses_where_it_is_softest() -> None:
+    seconds = np.arange(RATE * 3 // 2) / RATE
+    loudness = 0.3 + 0.7 * np.sin(2 * np.pi * seconds) ** 2  # words of 0.5 s, softest in between
+    sentence = (loudness * np.sin(2 * np.pi * 200 * seconds)).astype(np.float32)
+    one = cut(3)
+    halting = Piece(one, "turn it up", 0.0, 0.0, halts_s=(0.25, 0.5))
+    stream = Stream("s", (halting,), 0.0, -400.0, 0)
+    joined, [(first, end)] = stream.made(lambda _: sentence, RATE)
+    halts = [(0.5, 0.25), (1.0, 0.5)]
+    for place_s, halt_s in reversed(halts):
+        before_s = place_s + sum(other_s for at_s, other_s in halts if at_s < place_s)
+        begin, stop = round(before_s * RATE), round((before_s + halt_s) * RATE)
+        tolerance = round(0.02 * RATE)
+        assert abs(joined[begin + tolerance : stop - tolerance]).max() < 1e-6
+    spoken, heard = (x[abs(x) > 1e-6] for x in (sentence, joined))
+    np.testing.assert_array_equal(heard, spoken)
+    assert len(joined) == len(sentence) + 0.75 * RATE
+    assert first < 0.1 * RATE
+    assert end > len(joined) - 0.1 * RATE
+    assert stream.duration_s == pytest.approx(one.duration + 0.75)
+
+
+def test_a_sentence_too_short_to_halt_in_is_left_as_it_is() -> None:
+    halting = Piece(cut(3), "turn it up", 0.0, 0.0, halts_s=(0.5, 0.5, 0.5))
+    short = np.sin(np.arange(RATE * 3 // 10)).astype(np.float32)
+    joined, _ = Stream("s", (halting,), 0.0, -400.0, 0).made(lambda _: short, RATE)
+    np.testing.assert_allclose(joined, short, atol=1e-6)
+
+
+def test_only_some_sentences_halt_and_never_a_word(cuts: CutSet) -> None:
+    streams = composition(halting=0.5, alone=0.0).streams(cuts, seed=0, epoch=0)
+    pieces = [piece for stream in streams for piece in stream.pieces]
+    halting = [piece for piece in pieces if piece.halts_s]
+    assert {piece.text for piece in halting} == {"turn it up"}
+    assert {len(piece.halts_s) for piece in halting} == {1, 2}
+    assert 10 < len(halting) < 30  # of 40
+    halts_s = [halt_s for piece in halting for halt_s in piece.halts_s]
+    assert 0.2 <= min(halts_s) < max(halts_s) <= 1.5
 
 
 def test_lengths_and_pauses_stay_in_their_ranges(cuts: CutSet) -> None:
@@ -195,7 +237,15 @@ def test_a_batch_holds_what_its_streams_say(cuts: CutSet) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"length_s": [4.0, 1.0]}, {"alone": 1.5}, {"pause_s": [-1.0, 2.0]}, {"kept": [0.3, 1.0]}],
+    [
+        {"length_s": [4.0, 1.0]},
+        {"alone": 1.5},
+        {"pause_s": [-1.0, 2.0]},
+        {"kept": [0.3, 1.0]},
+        {"halting": -0.1},
+        {"halt_s": [-0.5, 1.0]},
+        {"length_s": [0.0, 1.0]},
+    ],
 )
 def test_settings_that_make_no_stream_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="compose"):

@@ -1,10 +1,14 @@
 """Training examples made of several clips: words among other speech, silence and noise.
 
-    cuts -> shuffled -> strung together with pauses, some cut off -> batches of like length
+    cuts -> shuffled -> strung together with pauses, some cut off, some halting -> batches of like
+                        length
 
 A network that hears one clip at a time learns that a clip begins with a word and ends with it. In
 a stream it must find the words itself. A bidirectional one may still tell all of them at the end of
 the stream, since it knows where that is; so a stream also says where each clip speaks.
+It also learns that a word between two pauses is one to be spotted: such words were recorded one by
+one, and other speech in sentences. Who reads with difficulty pauses before each word and is then
+mistaken for it, so some sentences get pauses.
 
 What an epoch holds is planned at once from the seed and the epoch's number, without a sample being
 read, so that a resumed run and several reading processes give what one uninterrupted process gives.
@@ -13,6 +17,7 @@ lhotse can join cuts (``CutSet.mix``, ``append``, ``pad``), but its joined cuts 
 again and want one sample rate; here the pieces come from waveforms that are kept in memory.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +32,9 @@ from linnet.errors import ConfigError
 _WHOLE = (0.0, 1.0)
 # Speech lies between these shares of a clip's energy; what rustles before and after does not count.
 _SPEECH = (0.02, 0.98)
+# Where a reader halts: what is said between two pauses lasts this long at least.
+_FRAME_S = 0.01
+_APART_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Piece:
         pause_s: how long nobody speaks before it.
         gain_db: by how much it is louder than its recording.
         part: from which share of its energy to which it is heard.
+        halts_s: how long the pauses are that are made in it.
     """
 
     cut: Cut
@@ -46,6 +55,7 @@ class Piece:
     pause_s: float
     gain_db: float
     part: tuple[float, float] = _WHOLE
+    halts_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,9 @@ class Stream:
     @property
     def duration_s(self) -> float:
         """The longest that it can be: what is cut off makes it shorter."""
-        return self.after_s + sum(piece.pause_s + piece.cut.duration for piece in self.pieces)
+        return self.after_s + sum(
+            piece.pause_s + piece.cut.duration + sum(piece.halts_s) for piece in self.pieces
+        )
 
     @property
     def text(self) -> str:
@@ -91,7 +103,7 @@ class Stream:
         for piece in self.pieces:
             parts.append(_silence(piece.pause_s, sample_rate))
             position += len(parts[-1])
-            heard = _part(load(piece.cut), piece.part)
+            heard = _halting(_part(load(piece.cut), piece.part), piece.halts_s, sample_rate)
             if piece.text:
                 first, end = _between(heard, _SPEECH)
                 spans.append((position + first, position + end))
@@ -115,6 +127,30 @@ def _part(
         return waveform
     begin, end = _between(waveform, part)
     return waveform[begin if part[0] > 0 else 0 : end if part[1] < 1 else len(waveform)]
+
+
+def _halting(
+    waveform: Float32[np.ndarray, " _samples"], halts_s: Sequence[float], sample_rate: int
+) -> Float32[np.ndarray, " _halting"]:
+    """Make pauses where the speech is softest; those for which there is no place are left out."""
+    if not halts_s:
+        return waveform
+    frame = round(_FRAME_S * sample_rate)
+    apart = round(_APART_S / _FRAME_S)
+    frames = waveform[: len(waveform) // frame * frame].reshape(-1, frame)
+    power = np.square(frames, dtype=np.float64).mean(axis=1)
+    power = np.convolve(power, np.full(3, 1 / 3), mode="same")
+    begin, end = (sample // frame for sample in _between(waveform, _SPEECH))
+    power[: begin + apart] = np.inf
+    power[max(0, end - apart) :] = np.inf
+    places: list[int] = []
+    while len(places) < len(halts_s) and np.isfinite(power).any():
+        softest = int(power.argmin())
+        power[max(0, softest - apart) : softest + apart] = np.inf
+        places.append(softest * frame + frame // 2)
+    first, *others = np.split(waveform, sorted(places))
+    silences = (_silence(halt_s, sample_rate) for halt_s in halts_s)
+    return np.concatenate([first, *itertools.chain(*zip(silences, others, strict=False))])
 
 
 def _between(
@@ -141,6 +177,9 @@ class Composition:
         cut_off: share of single words of which, beside the whole word, a first or last part is
             heard somewhere else in the epoch, with nothing for its text.
         kept: smallest and largest share of its energy that such a part holds.
+        halting: share of the clips of several words that are read haltingly, with pauses where they
+            are softest, up to one between every two words.
+        halt_s: shortest and longest of these pauses.
         floor_dbfs: softest and loudest level of the hiss over a stream, in dB below full scale.
         margin_s: how far outside the speech of a clip its tokens may be told; None lets them be
             told anywhere in the stream.
@@ -156,6 +195,8 @@ class Composition:
         gain_db: Sequence[float],
         cut_off: float,
         kept: Sequence[float],
+        halting: float,
+        halt_s: Sequence[float],
         floor_dbfs: Sequence[float],
         margin_s: float | None,
     ) -> None:
@@ -164,21 +205,27 @@ class Composition:
             "pause_s": pause_s,
             "gain_db": gain_db,
             "kept": kept,
+            "halt_s": halt_s,
             "floor_dbfs": floor_dbfs,
         }
         for name, values in ranges.items():
             if len(values) != 2 or values[0] > values[1]:
                 raise ConfigError(f"compose.{name} must be [least, most], got {list(values)}")
-        if not (0 <= alone <= 1 and 0 <= cut_off <= 1):
-            raise ConfigError(f"compose: alone={alone} and cut_off={cut_off} must be shares")
-        if rising < 0 or pause_s[0] < 0 or length_s[0] <= 0 or kept[0] <= 0 or kept[1] >= 1:
+        if not all(0 <= share <= 1 for share in (alone, cut_off, halting)):
             raise ConfigError(
-                f"compose: rising={rising} and pause_s={list(pause_s)} must be 0 or more, "
-                f"length_s={list(length_s)} more than 0, kept={list(kept)} between 0 and 1"
+                f"compose: alone={alone}, cut_off={cut_off} and halting={halting} must be shares"
             )
+        if min(rising, pause_s[0], halt_s[0]) < 0 or not 0 < kept[0] <= kept[1] < 1:
+            raise ConfigError(
+                f"compose: rising={rising}, pause_s={list(pause_s)} and halt_s={list(halt_s)} must "
+                f"be 0 or more, kept={list(kept)} between 0 and 1"
+            )
+        if length_s[0] <= 0:
+            raise ConfigError(f"compose: length_s={list(length_s)} must be more than 0")
         self.alone, self.rising, self.cut_off = alone, rising, cut_off
         self.length_s, self.pause_s, self.gain_db = length_s, pause_s, gain_db
         self.kept, self.floor_dbfs = kept, floor_dbfs
+        self.halting, self.halt_s = halting, halt_s
         self.margin_s = margin_s
 
     def streams(self, cuts: CutSet, *, seed: int, epoch: int) -> list[Stream]:
@@ -228,10 +275,17 @@ class Composition:
         pause_s = self._pause_s(draw) if pauses else 0.0
         gain_db = _drawn(draw, self.gain_db)
         if whole:
-            return Piece(cut, _text(cut), pause_s, gain_db)
+            halts_s = self._halts_s(cut, draw) if pauses else ()
+            return Piece(cut, _text(cut), pause_s, gain_db, halts_s=halts_s)
         share = _drawn(draw, self.kept)
         part = (0.0, share) if draw.random() < 0.5 else (1 - share, 1.0)
         return Piece(cut, "", pause_s, gain_db, part)
+
+    def _halts_s(self, cut: Cut, draw: np.random.Generator) -> tuple[float, ...]:
+        words = len(_text(cut).split())
+        if words < 2 or draw.random() >= self.halting:
+            return ()
+        return tuple(_drawn(draw, self.halt_s) for _ in range(draw.integers(1, words)))
 
 
 class StreamSampler(Sampler[list[Stream]]):
