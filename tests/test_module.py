@@ -159,6 +159,15 @@ class CtrlC:
         return OrderedDict, ()
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """A terminal's Ctrl-C raises KeyboardInterrupt, though a job in the background ignores it."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_while_a_checkpoint_is_saved_waits_for_its_end(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     with pytest.raises(KeyboardInterrupt):
