@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from linnet import runtime
-from linnet.errors import InputError, ModelError
+from linnet.errors import CorpusError, InputError, ModelError
 from linnet.evaluation import spotting
 from linnet.evaluation.spotting import (
     Cost,
@@ -74,7 +74,10 @@ def spelt(text: str, threshold: float = 0.5) -> Keyword:
 
 
 def judged(
-    *forms: Heard, calibrated: bool = True, texts: Sequence[str] = ("go",)
+    *forms: Heard,
+    calibrated: bool = True,
+    texts: Sequence[str] = ("go",),
+    accent: str | None = None,
 ) -> SpottingReport:
     return spotting.evaluate(
         {f"form {i}": [one] for i, one in enumerate(forms)},
@@ -87,6 +90,7 @@ def judged(
         model={"path": "here"},
         data={"split": "test"},
         record={"seed": 0},
+        accent=accent,
     )
 
 
@@ -102,6 +106,29 @@ def test_alarms_have_the_planted_times_and_scores() -> None:
         assert one.end_s - one.start_s == pytest.approx(3 * STEP_S)
         wait = 0.0 if one.score == 1.0 else 0.5
         assert one.decided_s - one.end_s == pytest.approx(wait + 0.3 - STEP_S, abs=2 * STEP_S)
+
+
+def test_what_sounds_like_a_keyword_is_not_judged_where_an_accent_is_given() -> None:
+    raised = [
+        (10.2, "eight", 0.9),
+        (21.0, "eight", 0.8),
+        (30.2, "eight", 0.7),
+        (50.0, "eight", 0.6),
+    ]
+    said = [(10.0, 10.6, "eight"), (20.0, 23.0, "he ate it"), (30.0, 30.5, "ate")]
+    said.append((40.0, 41.0, "hate"))
+    heard_it = heard(raised, said)
+    strict = judged(heard_it, texts=["eight"])
+    fair = judged(heard_it, texts=["eight"], accent="en-us")
+    trials = [report.forms[0].trials["eight"] for report in (strict, fair)]
+    assert [one.false_alarms(0.5) for one in trials] == [3, 1]
+    assert [len(one.true_scores) for one in trials] == [1, 1]
+    # The clip and the sentence, widened by half a second on both sides.
+    assert trials[0].hours - trials[1].hours == pytest.approx((4.0 + 1.5) / 3600)
+    assert not any("sounds like" in note for note in strict.notes)
+    assert any(note.startswith("ate: sounds like a keyword") for note in fair.notes)
+    with pytest.raises(CorpusError, match="no accent 'xx'"):
+        judged(heard_it, texts=["eight"], accent="xx")
 
 
 def test_keywords_are_also_judged_each_at_its_own_rate() -> None:

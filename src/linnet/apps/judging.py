@@ -73,6 +73,7 @@ def run(settings: DictConfig) -> None:
         data=corpus.description(settings, examined)
         | {"streams": OmegaConf.to_container(settings.streams, resolve=True)},
         record=corpus.brief(record),
+        accent=settings.homophones,
     )
     output = Path(settings.output)
     spotting.write(report, output)

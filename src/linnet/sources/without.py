@@ -13,7 +13,7 @@ from lhotse import CutSet
 
 from linnet.errors import ConfigError
 from linnet.sources.base import SPLITS, Clip, Source
-from linnet.text import normalise, pronunciations
+from linnet.text import normalise, sounds
 
 
 class Without(Source):
@@ -55,7 +55,8 @@ class Without(Source):
             MissingExtraError: an accent is given, and espeak-ng is not installed.
         """
         clips = self.source.clips()
-        told = self._told([*self.words, *(clip.text for clip in clips)])
+        texts = [*self.words, *(clip.text for clip in clips)]
+        told = sounds(texts, self.accent) if self.accent else {text: text for text in texts}
         words = [told[word] for word in self.words]
         return [
             clip
@@ -67,15 +68,6 @@ class Without(Source):
     def noise(self) -> CutSet | None:
         """Give the noise recordings of the corpus."""
         return self.source.noise()
-
-    def _told(self, texts: Sequence[str]) -> dict[str, str]:
-        """Give how each text is told from another: its letters, or how its words are said."""
-        if self.accent is None:
-            return {text: text for text in texts}
-        vocabulary = sorted({word for text in texts for word in text.split()})
-        said = pronunciations(vocabulary, self.accent)
-        # What nothing is heard of is told by its letters.
-        return {text: " ".join(said[word] or word for word in text.split()) for text in texts}
 
 
 def says(text: str, words: str) -> bool:

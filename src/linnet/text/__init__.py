@@ -12,7 +12,7 @@ from typing import Any
 
 from linnet.errors import TextError
 from linnet.text.normal import BLANK, SPACE, is_whole, normalise
-from linnet.text.phonemes import Phonemes, pronounced, pronunciations
+from linnet.text.phonemes import Phonemes, pronounced, sounds
 from linnet.text.tokenizers import Characters, Mixed, Tokenizer, Words
 
 __all__ = [
@@ -27,8 +27,8 @@ __all__ = [
     "is_whole",
     "normalise",
     "pronounced",
-    "pronunciations",
     "shortest_path",
+    "sounds",
     "tokenizer",
     "tokens_txt",
 ]

@@ -136,3 +136,16 @@ def pronunciations(words: Sequence[str], accent: str) -> dict[str, str]:
         word: "".join(c for c in spoken if unicodedata.category(c) in ("Ll", "Lo"))
         for word, spoken in zip(words, said, strict=True)
     }
+
+
+def sounds(texts: Iterable[str], accent: str) -> dict[str, str]:
+    """Give how each text sounds in an accent, word by word: "ate" is then the same as "eight".
+
+    Raises:
+        CorpusError: there is no such accent.
+        MissingExtraError: espeak-ng is not installed.
+    """
+    texts = list(texts)
+    said = pronunciations(sorted({word for text in texts for word in text.split()}), accent)
+    # What nothing is heard of is told by its letters.
+    return {text: " ".join(said[word] or word for word in text.split()) for text in texts}

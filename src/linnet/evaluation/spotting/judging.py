@@ -5,7 +5,7 @@ Heard of each form -> alarms -> Trials of each keyword, pooled -> figures -> Spo
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from linnet.metrics.spotting import (
     misses_each,
     term_weighted_value,
 )
+from linnet.text import sounds
 
 _LONGEST_DELAY = 0.95  # the share of the alarms that come sooner
 
@@ -51,6 +52,7 @@ def evaluate(
     model: Mapping[str, Any],
     data: Mapping[str, Any],
     record: Mapping[str, Any],
+    accent: str | None = None,
 ) -> SpottingReport:
     """Judge a model.
 
@@ -65,14 +67,19 @@ def evaluate(
         model: what the report says about it.
         data: what the report says about the recordings.
         record: where the result comes from.
+        accent: espeak-ng's name of one in which words that sound like a keyword, as "ate" does
+            like "eight", are neither true nor false; None: such words are negative audio.
 
     Raises:
+        CorpusError: there is no such accent.
         InputError: there is nothing to listen to, or no keyword is said in it.
+        MissingExtraError: an accent is given, and espeak-ng is not installed.
     """
     any_form = next(iter(heard.values()), ())
     if not any_form:
         raise InputError("there is no recording to listen to; name a split that holds some")
-    said = {each.text: occurrences(any_form, each.text) for each in keywords}
+    heard_as = _sounds(any_form, keywords, accent) if accent else {}
+    said = {each.text: occurrences(any_form, each.text, heard_as) for each in keywords}
     if not any(placed for placed, _ in said.values()):
         raise InputError(
             f"none of the keywords {', '.join(said)} is said in {len(any_form)} recordings by "
@@ -80,7 +87,16 @@ def evaluate(
         )
     audio = _audio(any_form)
     forms = tuple(
-        _form(name, each, keywords, rates, calibrated=calibrated, worst=worst, cost=costs.get(name))
+        _form(
+            name,
+            each,
+            keywords,
+            rates,
+            heard_as=heard_as,
+            calibrated=calibrated,
+            worst=worst,
+            cost=costs.get(name),
+        )
         for name, each in heard.items()
     )
     speakers = {span.speaker for one in any_form for span in one.spans} - {""}
@@ -91,11 +107,21 @@ def evaluate(
         rates=tuple(rates),
         audio=audio,
         warnings=overlap(speakers, training_speakers),
-        notes=_notes(forms[0], said, rates, calibrated=calibrated),
+        notes=_notes(forms[0], said, rates, calibrated=calibrated) + _alike(keywords, heard_as),
         model=dict(model),
         data=dict(data),
         record=dict(record),
     )
+
+
+def _sounds(heard: Sequence[Heard], keywords: Sequence[Keyword], accent: str) -> dict[str, str]:
+    """Give how the keywords sound, and all that is said, the texts and their words."""
+    texts = {span.text for one in heard for span in one.spans} | {each.text for each in keywords}
+    return sounds(sorted(texts | _words(texts)), accent)
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    return {word for text in texts for word in text.split()}
 
 
 def _form(
@@ -104,6 +130,7 @@ def _form(
     keywords: Sequence[Keyword],
     rates: Sequence[float],
     *,
+    heard_as: Mapping[str, str],
     calibrated: bool,
     worst: int,
     cost: Cost | None,
@@ -112,7 +139,7 @@ def _form(
     durations_s = {one.id: one.duration_s for one in heard}
     raised = alarms(heard, keywords)
     trials, strict, false = {}, {}, list[Alarm]()
-    said = {each.text: occurrences(heard, each.text) for each in keywords}
+    said = {each.text: occurrences(heard, each.text, heard_as) for each in keywords}
     every = [one for placed, _ in said.values() for one in placed]
     for text, (placed, somewhere) in said.items():
         trials[text] = match(text, placed, raised, durations_s, unplaced=somewhere, others=every)
@@ -302,3 +329,16 @@ def _notes(
     if missing:
         notes.append(f"never said by itself, so judged by false alarms only: {', '.join(missing)}")
     return tuple(notes)
+
+
+def _alike(keywords: Sequence[Keyword], heard_as: Mapping[str, str]) -> tuple[str, ...]:
+    """Say which words count as the keywords that they sound like."""
+    spoken = _words(each.text for each in keywords)
+    sound = {heard_as.get(word) for word in spoken}
+    alike = sorted(word for word in _words(heard_as) - spoken if heard_as[word] in sound)
+    if not alike:
+        return ()
+    return (
+        f"{', '.join(alike)}: sounds like a keyword, so what holds it is left out like a sentence "
+        "that holds the keyword",
+    )

@@ -12,7 +12,8 @@ Half precision is enough for it, since what decides is near 0, where half precis
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float, Float16, Float32, Float64
@@ -156,15 +157,28 @@ def alarms(heard: Iterable[Heard], keywords: Sequence[Keyword]) -> list[Alarm]:
     return raised
 
 
-def occurrences(heard: Iterable[Heard], keyword: str) -> tuple[list[Occurrence], list[Occurrence]]:
-    """Give where ``keyword`` is said: places that are known, and spans that hold it somewhere."""
+def occurrences(
+    heard: Iterable[Heard], keyword: str, sounds: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[Occurrence], list[Occurrence]]:
+    """Give where ``keyword`` is said: places that are known, and spans that hold it somewhere.
+
+    Args:
+        heard: recordings with what is said in them.
+        keyword: normalised text.
+        sounds: how texts sound. A span that holds what sounds like the keyword may hold it for all
+            that can be heard, so it counts as one that holds it somewhere.
+    """
     placed, somewhere = [], []
+    sound = sounds.get(keyword, keyword)
     for one in heard:
         for span in one.spans:
             where = Occurrence(one.id, keyword, span.start_s, span.end_s)
             if span.text == keyword:
                 placed.append(where)
-            elif f" {keyword} " in f" {span.text} ":
+            elif any(
+                f" {said} " in f" {text} "
+                for said, text in ((keyword, span.text), (sound, sounds.get(span.text, span.text)))
+            ):
                 somewhere.append(where)
     return placed, somewhere
 
