@@ -21,8 +21,6 @@ SETTINGS = {
     "length_s": [1.0, 4.0],
     "pause_s": [0.0, 2.0],
     "gain_db": [-6.0, 6.0],
-    "cut_off": 0.0,
-    "kept": [0.3, 0.6],
     "halting": 0.0,
     "halt_s": [0.2, 1.5],
     "floor_dbfs": [-200.0, -200.0],
@@ -54,14 +52,9 @@ def load(one: Cut) -> Float32[np.ndarray, " samples"]:
 
 
 def test_every_clip_is_in_one_stream_of_an_epoch_once(cuts: CutSet) -> None:
-    streams = composition(cut_off=0.5).streams(cuts, seed=0, epoch=0)
-    pieces = [piece for stream in streams for piece in stream.pieces]
-    whole = Counter(piece.cut.id for piece in pieces if piece.part == (0.0, 1.0))
-    assert whole == Counter(one.id for one in cuts)
-    parts = [piece for piece in pieces if piece.part != (0.0, 1.0)]
-    assert 30 < len(parts) < 90  # of 120 clips of one word
-    assert all(piece.text == "" for piece in parts)
-    assert all(len(str(piece.cut.supervisions[0].text).split()) == 1 for piece in parts)
+    streams = composition().streams(cuts, seed=0, epoch=0)
+    heard = Counter(piece.cut.id for stream in streams for piece in stream.pieces)
+    assert heard == Counter(one.id for one in cuts)
 
 
 def test_a_stream_is_its_clips_and_its_pauses_one_behind_the_other() -> None:
@@ -95,16 +88,6 @@ def test_the_hiss_has_its_level_and_is_the_same_each_time() -> None:
     first, second = (stream.made(load, RATE)[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert 20 * np.log10(np.sqrt(np.mean(np.square(first)))) == pytest.approx(-40.0, abs=0.2)
-
-
-@pytest.mark.parametrize("part", [(0.0, 0.4), (0.6, 1.0)])
-def test_a_word_cut_off_keeps_its_share_of_the_energy(part: tuple[float, float]) -> None:
-    heard = Stream("s", (Piece(cut(4), "", 0.0, 0.0, part),), 0.0, -400.0, 0).made(load, RATE)[0]
-    whole = load(cut(4))
-    share = np.square(heard, dtype=np.float64).sum() / np.square(whole, dtype=np.float64).sum()
-    assert share == pytest.approx(0.4, abs=0.001)
-    edge = heard[0] == whole[0] if part[0] == 0 else heard[-1] == whole[-1]
-    assert edge
 
 
 def test_a_halting_sentence_pauses_where_it_is_softest() -> None:
@@ -172,7 +155,7 @@ def test_the_first_epochs_are_single_clips_and_streams_come_step_by_step(cuts: C
 
 def sampler(cuts: CutSet, **changes: int) -> StreamSampler:
     return StreamSampler(
-        cuts, composition(cut_off=0.2), **{"batch_s": 20.0, "batch_cuts": 8, "seed": 0, **changes}
+        cuts, composition(), **{"batch_s": 20.0, "batch_cuts": 8, "seed": 0, **changes}
     )
 
 
@@ -241,7 +224,6 @@ def test_a_batch_holds_what_its_streams_say(cuts: CutSet) -> None:
         {"length_s": [4.0, 1.0]},
         {"alone": 1.5},
         {"pause_s": [-1.0, 2.0]},
-        {"kept": [0.3, 1.0]},
         {"halting": -0.1},
         {"halt_s": [-0.5, 1.0]},
         {"length_s": [0.0, 1.0]},

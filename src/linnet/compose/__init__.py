@@ -1,7 +1,6 @@
 """Training examples made of several clips: words among other speech, silence and noise.
 
-    cuts -> shuffled -> strung together with pauses, some cut off, some halting -> batches of like
-                        length
+    cuts -> shuffled -> strung together with pauses, some halting -> batches of like length
 
 A network that hears one clip at a time learns that a clip begins with a word and ends with it. In
 a stream it must find the words itself. A bidirectional one may still tell all of them at the end of

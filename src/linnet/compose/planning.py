@@ -23,9 +23,6 @@ class Composition:
         pause_s: shortest and longest pause before a clip and at the end; long ones are rare, their
             mean lies a quarter of the way.
         gain_db: by how much clips are made louder or softer, against each other.
-        cut_off: share of single words of which, beside the whole word, a first or last part is
-            heard somewhere else in the epoch, with nothing for its text.
-        kept: smallest and largest share of its energy that such a part holds.
         halting: share of the clips of several words that are read haltingly, with pauses where they
             are softest, up to one between every two words.
         halt_s: shortest and longest of these pauses.
@@ -42,8 +39,6 @@ class Composition:
         length_s: Sequence[float],
         pause_s: Sequence[float],
         gain_db: Sequence[float],
-        cut_off: float,
-        kept: Sequence[float],
         halting: float,
         halt_s: Sequence[float],
         floor_dbfs: Sequence[float],
@@ -53,38 +48,32 @@ class Composition:
             "length_s": length_s,
             "pause_s": pause_s,
             "gain_db": gain_db,
-            "kept": kept,
             "halt_s": halt_s,
             "floor_dbfs": floor_dbfs,
         }
         for name, values in ranges.items():
             if len(values) != 2 or values[0] > values[1]:
                 raise ConfigError(f"compose.{name} must be [least, most], got {list(values)}")
-        if not all(0 <= share <= 1 for share in (alone, cut_off, halting)):
-            raise ConfigError(
-                f"compose: alone={alone}, cut_off={cut_off} and halting={halting} must be shares"
-            )
-        if min(rising, pause_s[0], halt_s[0]) < 0 or not 0 < kept[0] <= kept[1] < 1:
+        if not all(0 <= share <= 1 for share in (alone, halting)):
+            raise ConfigError(f"compose: alone={alone} and halting={halting} must be shares")
+        if min(rising, pause_s[0], halt_s[0]) < 0:
             raise ConfigError(
                 f"compose: rising={rising}, pause_s={list(pause_s)} and halt_s={list(halt_s)} must "
-                f"be 0 or more, kept={list(kept)} between 0 and 1"
+                "be 0 or more"
             )
         if length_s[0] <= 0:
             raise ConfigError(f"compose: length_s={list(length_s)} must be more than 0")
-        self.alone, self.rising, self.cut_off = alone, rising, cut_off
+        self.alone, self.rising = alone, rising
         self.length_s, self.pause_s, self.gain_db = length_s, pause_s, gain_db
-        self.kept, self.floor_dbfs = kept, floor_dbfs
+        self.floor_dbfs = floor_dbfs
         self.halting, self.halt_s = halting, halt_s
         self.margin_s = margin_s
 
     def streams(self, cuts: CutSet, *, seed: int, epoch: int) -> list[Stream]:
-        """Give the streams of an epoch; every clip is in one of them once as a whole."""
+        """Give the streams of an epoch; every clip is in one of them once."""
         draw = np.random.default_rng([seed, epoch])
         alone = max(self.alone, 1 - epoch / self.rising) if self.rising else self.alone
-        every = list(cuts)
-        words = [cut for cut in every if len(_text(cut).split()) == 1]
-        parts = [cut for cut in words if draw.random() < self.cut_off]
-        pool = [(cut, True) for cut in every] + [(cut, False) for cut in parts]
+        pool = list(cuts)
         queue = [pool[i] for i in draw.permutation(len(pool))]
         streams: list[Stream] = []
         while queue:
@@ -92,7 +81,7 @@ class Composition:
                 chosen, pauses = [queue.pop()], False
             else:
                 chosen, pauses = self._chosen(queue, draw), True
-            pieces = tuple(self._piece(cut, whole, pauses, draw) for cut, whole in chosen)
+            pieces = tuple(self._piece(cut, pauses, draw) for cut in chosen)
             streams.append(
                 Stream(
                     id=f"stream_{epoch}_{len(streams)}",
@@ -108,27 +97,21 @@ class Composition:
         shortest, longest = self.pause_s
         return float(shortest + (longest - shortest) * draw.random() ** 3)
 
-    def _chosen(
-        self, queue: list[tuple[Cut, bool]], draw: np.random.Generator
-    ) -> list[tuple[Cut, bool]]:
+    def _chosen(self, queue: list[Cut], draw: np.random.Generator) -> list[Cut]:
         """Take clips from the end of the queue until a drawn length is reached."""
         aim_s = _drawn(draw, self.length_s)
         chosen = [queue.pop()]
-        total_s = chosen[0][0].duration
-        while queue and total_s + queue[-1][0].duration <= aim_s:
+        total_s = chosen[0].duration
+        while queue and total_s + queue[-1].duration <= aim_s:
             chosen.append(queue.pop())
-            total_s += chosen[-1][0].duration
+            total_s += chosen[-1].duration
         return chosen
 
-    def _piece(self, cut: Cut, whole: bool, pauses: bool, draw: np.random.Generator) -> Piece:
+    def _piece(self, cut: Cut, pauses: bool, draw: np.random.Generator) -> Piece:
         pause_s = self._pause_s(draw) if pauses else 0.0
         gain_db = _drawn(draw, self.gain_db)
-        if whole:
-            halts_s = self._halts_s(cut, draw) if pauses else ()
-            return Piece(cut, _text(cut), pause_s, gain_db, halts_s=halts_s)
-        share = _drawn(draw, self.kept)
-        part = (0.0, share) if draw.random() < 0.5 else (1 - share, 1.0)
-        return Piece(cut, "", pause_s, gain_db, part)
+        halts_s = self._halts_s(cut, draw) if pauses else ()
+        return Piece(cut, _text(cut), pause_s, gain_db, halts_s)
 
     def _halts_s(self, cut: Cut, draw: np.random.Generator) -> tuple[float, ...]:
         words = len(_text(cut).split())

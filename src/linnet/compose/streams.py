@@ -1,4 +1,4 @@
-"""A stream: its pieces, the pauses between and within them, and what is heard of it."""
+"""A stream: its pieces, and the pauses between and within them."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float32
 from lhotse.cut import Cut
 
-_WHOLE = (0.0, 1.0)
 # Speech lies between these shares of a clip's energy; what rustles before and after does not count.
 _SPEECH = (0.02, 0.98)
 # Where a reader halts: what is said between two pauses lasts this long at least.
@@ -18,14 +17,13 @@ _APART_S = 0.2
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip in a stream, or a part of one.
+    """A clip in a stream.
 
     Attributes:
         cut: the clip.
-        text: what it says; nothing if it is cut off.
+        text: what it says.
         pause_s: how long nobody speaks before it.
         gain_db: by how much it is louder than its recording.
-        part: from which share of its energy to which it is heard.
         halts_s: how long the pauses are that are made in it.
     """
 
@@ -33,7 +31,6 @@ class Piece:
     text: str
     pause_s: float
     gain_db: float
-    part: tuple[float, float] = _WHOLE
     halts_s: tuple[float, ...] = ()
 
 
@@ -57,7 +54,7 @@ class Stream:
 
     @property
     def duration_s(self) -> float:
-        """The longest that it can be: what is cut off makes it shorter."""
+        """The longest that it can be: a pause for which there is no place makes it shorter."""
         return self.after_s + sum(
             piece.pause_s + piece.cut.duration + sum(piece.halts_s) for piece in self.pieces
         )
@@ -82,7 +79,7 @@ class Stream:
         for piece in self.pieces:
             parts.append(_silence(piece.pause_s, sample_rate))
             position += len(parts[-1])
-            heard = _halting(_part(load(piece.cut), piece.part), piece.halts_s, sample_rate)
+            heard = _halting(load(piece.cut), piece.halts_s, sample_rate)
             if piece.text:
                 first, end = _between(heard, _SPEECH)
                 spans.append((position + first, position + end))
@@ -96,16 +93,6 @@ class Stream:
 
 def _silence(duration_s: float, sample_rate: int) -> Float32[np.ndarray, " samples"]:
     return np.zeros(round(duration_s * sample_rate), np.float32)
-
-
-def _part(
-    waveform: Float32[np.ndarray, " _samples"], part: tuple[float, float]
-) -> Float32[np.ndarray, " _part"]:
-    """Give what lies between two shares of the energy, from the first sample or to the last."""
-    if part == _WHOLE:
-        return waveform
-    begin, end = _between(waveform, part)
-    return waveform[begin if part[0] > 0 else 0 : end if part[1] < 1 else len(waveform)]
 
 
 def _halting(
