@@ -103,6 +103,7 @@ def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Pat
         "task=spotting",
         'keywords=["bad:0.5",cab:0.5]',
         f"output={tmp_path / 'report'}",
+        "homophones=en-us",
         *corpus(place),
     ]
     assert apps.main(call) == 0
@@ -114,6 +115,7 @@ def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Pat
         assert figure == pytest.approx(forms["float graph"]["figures"][name], abs=1e-3), name
     assert report["figures"] == forms["checkpoint"]["figures"]
     assert report["audio"]["clips"] == 6
+    assert report["data"]["homophones"] == "en-us"
     cost = forms["float graph"]["cost"]
     assert cost["file"] == "model.onnx"
     assert cost["megabytes"] == pytest.approx((place / "model" / "model.onnx").stat().st_size / 1e6)
@@ -148,6 +150,9 @@ def saved(path: Path) -> Path:
     return path
 
 
+NOWHERE = ("keywords=[bad]", "data=folders", "data.root=nowhere")
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
@@ -160,6 +165,7 @@ def saved(path: Path) -> Path:
         (["calibrate", "model={m}", "keywords=[bad:x]", "negatives={w}"], "no number"),
         (["calibrate", "model={m}", "keywords=[bad:0.1,bad:0.2]", "negatives={w}"], "given twice"),
         (["evaluate", "model={m}", "task=spoting", "data=folders", "data.root={w}"], "spotting"),
+        (["evaluate", "model={m}", "task=spotting", *NOWHERE, "homophones=xx"], "no accent 'xx'"),
         (["confusable", "{m}", "xyz"], "cannot spell"),
         (["confusable", "{m}", "bad", "--words", "none.txt"], "none.txt"),
         (["confusable", "{m}", "bad", "--target", "0"], "above 0"),

@@ -26,6 +26,7 @@ from linnet.runtime import DEFAULT_THRESHOLD, Window
 from linnet.runtime.stream import streams
 from linnet.runtime.windows import Windows
 from linnet.streaming import StreamingNetwork
+from linnet.text import sounds
 
 _INT8_GRAPH = "model.int8.onnx"
 
@@ -50,6 +51,9 @@ def run(settings: DictConfig) -> None:
     first = next(iter(forms.values())).model
     record = corpus.load_model(path)[1]
     keywords, calibrated = _keywords(settings, first, path)
+    if settings.homophones is not None:
+        # A wrong accent is refused before hours are listened to.
+        sounds([one.text for one in keywords], settings.homophones)
     source: sources.Source = instantiate(settings.data)
     examined = corpus.examined(settings.examine, source, (settings.split,))
     heard: dict[str, list[Heard]] = {name: [] for name in forms}
@@ -71,7 +75,8 @@ def run(settings: DictConfig) -> None:
         training_speakers=set(record.get("training_speakers", [])),
         model={"path": str(path), "forms": list(forms)},
         data=corpus.description(settings, examined)
-        | {"streams": OmegaConf.to_container(settings.streams, resolve=True)},
+        | {"streams": OmegaConf.to_container(settings.streams, resolve=True)}
+        | {"homophones": settings.homophones},
         record=corpus.brief(record),
         accent=settings.homophones,
     )
