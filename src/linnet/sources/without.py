@@ -13,7 +13,7 @@ from lhotse import CutSet
 
 from linnet.errors import ConfigError
 from linnet.sources.base import SPLITS, Clip, Source
-from linnet.text import normalise, sounds
+from linnet.text import normalise, says, sounds
 
 
 class Without(Source):
@@ -68,8 +68,3 @@ class Without(Source):
     def noise(self) -> CutSet | None:
         """Give the noise recordings of the corpus."""
         return self.source.noise()
-
-
-def says(text: str, words: str) -> bool:
-    """Whether ``words`` stand in ``text``, one behind the other, both normalised."""
-    return f" {words} " in f" {text} "

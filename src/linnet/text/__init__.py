@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linnet.errors import TextError
-from linnet.text.normal import BLANK, SPACE, is_whole, normalise
+from linnet.text.normal import BLANK, SPACE, is_whole, normalise, says
 from linnet.text.phonemes import Phonemes, pronounced, sounds
 from linnet.text.tokenizers import Characters, Mixed, Tokenizer, Words
 
@@ -27,6 +27,7 @@ __all__ = [
     "is_whole",
     "normalise",
     "pronounced",
+    "says",
     "shortest_path",
     "sounds",
     "tokenizer",

@@ -21,3 +21,8 @@ def normalise(text: str) -> str:
 def is_whole(token: str) -> bool:
     """Tell whether a token that is not the blank is a whole word: it has several letters."""
     return len(token) > 1
+
+
+def says(text: str, words: str) -> bool:
+    """Whether ``words`` stand in ``text``, one behind the other, both normalised."""
+    return f" {words} " in f" {text} "

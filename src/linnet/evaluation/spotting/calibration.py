@@ -26,6 +26,7 @@ from linnet.metrics import Figure, rate
 from linnet.metrics.matching import Trials, match
 from linnet.metrics.spotting import hours_needed
 from linnet.runtime import DESCRIPTION
+from linnet.text import says
 
 _DECIMALS = 4
 _SHOWN = 5
@@ -181,4 +182,4 @@ def _threshold(trials: Trials, allowed: int, lowest: float) -> float:
 
 
 def _containing(heard: Sequence[Heard], text: str) -> tuple[str, ...]:
-    return tuple(span.id for one in heard for span in one.spans if f" {text} " in f" {span.text} ")
+    return tuple(span.id for one in heard for span in one.spans if says(span.text, text))

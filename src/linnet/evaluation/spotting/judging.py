@@ -5,13 +5,14 @@ Heard of each form -> alarms -> Trials of each keyword, pooled -> figures -> Spo
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from linnet.errors import InputError
 from linnet.evaluation.judging import overlap
+from linnet.evaluation.spotting import homophones
 from linnet.evaluation.spotting.listening import Heard, alarms, occurrences
 from linnet.evaluation.spotting.report import (
     POOLED,
@@ -35,7 +36,6 @@ from linnet.metrics.spotting import (
     misses_each,
     term_weighted_value,
 )
-from linnet.text import sounds
 
 _LONGEST_DELAY = 0.95  # the share of the alarms that come sooner
 
@@ -78,7 +78,7 @@ def evaluate(
     any_form = next(iter(heard.values()), ())
     if not any_form:
         raise InputError("there is no recording to listen to; name a split that holds some")
-    heard_as = _sounds(any_form, keywords, accent) if accent else {}
+    heard_as = homophones.sounding(any_form, keywords, accent) if accent else {}
     said = {each.text: occurrences(any_form, each.text, heard_as) for each in keywords}
     if not any(placed for placed, _ in said.values()):
         raise InputError(
@@ -107,21 +107,14 @@ def evaluate(
         rates=tuple(rates),
         audio=audio,
         warnings=overlap(speakers, training_speakers),
-        notes=_notes(forms[0], said, rates, calibrated=calibrated) + _alike(keywords, heard_as),
+        notes=(
+            *_notes(forms[0], said, rates, calibrated=calibrated),
+            *homophones.notes(keywords, heard_as),
+        ),
         model=dict(model),
         data=dict(data),
         record=dict(record),
     )
-
-
-def _sounds(heard: Sequence[Heard], keywords: Sequence[Keyword], accent: str) -> dict[str, str]:
-    """Give how the keywords sound, and all that is said, the texts and their words."""
-    texts = {span.text for one in heard for span in one.spans} | {each.text for each in keywords}
-    return sounds(sorted(texts | _words(texts)), accent)
-
-
-def _words(texts: Iterable[str]) -> set[str]:
-    return {word for text in texts for word in text.split()}
 
 
 def _form(
@@ -329,16 +322,3 @@ def _notes(
     if missing:
         notes.append(f"never said by itself, so judged by false alarms only: {', '.join(missing)}")
     return tuple(notes)
-
-
-def _alike(keywords: Sequence[Keyword], heard_as: Mapping[str, str]) -> tuple[str, ...]:
-    """Say which words count as the keywords that they sound like."""
-    spoken = _words(each.text for each in keywords)
-    sound = {heard_as.get(word) for word in spoken}
-    alike = sorted(word for word in _words(heard_as) - spoken if heard_as[word] in sound)
-    if not alike:
-        return ()
-    return (
-        f"{', '.join(alike)}: sounds like a keyword, so what holds it is left out like a sentence "
-        "that holds the keyword",
-    )

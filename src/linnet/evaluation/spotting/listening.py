@@ -22,6 +22,7 @@ from linnet.keywords import Detection, Detector, Keyword
 from linnet.metrics.matching import Alarm, Occurrence
 from linnet.runtime import Rules
 from linnet.runtime.windows import StepStream
+from linnet.text import says
 
 BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to this
 # Peaks below are of no interest to any threshold; where keywords are rare (``rarity``) sure ones
@@ -165,8 +166,8 @@ def occurrences(
     Args:
         heard: recordings with what is said in them.
         keyword: normalised text.
-        sounds: how texts sound. A span that holds what sounds like the keyword may hold it for all
-            that can be heard, so it counts as one that holds it somewhere.
+        sounds: how the keyword and the texts sound, where that tells them apart and not their
+            letters. A span that holds what sounds like the keyword then holds it somewhere.
     """
     placed, somewhere = [], []
     sound = sounds.get(keyword, keyword)
@@ -175,10 +176,7 @@ def occurrences(
             where = Occurrence(one.id, keyword, span.start_s, span.end_s)
             if span.text == keyword:
                 placed.append(where)
-            elif any(
-                f" {said} " in f" {text} "
-                for said, text in ((keyword, span.text), (sound, sounds.get(span.text, span.text)))
-            ):
+            elif says(sounds.get(span.text, span.text), sound):
                 somewhere.append(where)
     return placed, somewhere
 
