@@ -519,6 +519,31 @@ def test_the_gate_names_the_clip_and_both_numbers() -> None:
     assert finding.tied_steps == 1
 
 
+def test_the_gate_lets_a_graph_be_off_by_what_the_checkpoint_is_off_by_in_float32() -> None:
+    finding = parity.Finding("model.onnx", frozenset(["a.wav"]))
+    right = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]))
+
+    def off(by: float) -> np.ndarray:
+        return right + by * np.eye(2, 3)
+
+    finding.compare("10 min", right, off(2e-4), lambda: 3e-4)
+    assert finding.beyond_float32.keys() == {"10 min"}
+    assert finding.record()["beyond_float32"] == {
+        "10 min": {
+            "error": pytest.approx(2e-4, rel=1e-6),
+            "checkpoint_in_float32": 3e-4,
+        }
+    }
+    with pytest.raises(ParityError, match=r"limit is 0.0003"):
+        finding.compare("a.wav", right, off(4e-4), lambda: 3e-4)
+    with pytest.raises(ParityError, match=r"limit is 0.0001"):
+        finding.compare("a.wav", right, off(2e-4), lambda: 1e-5)
+    with pytest.raises(ParityError, match=r"limit is 0.0001"):
+        finding.compare("a.wav", right, off(2e-4), lambda: np.nan)
+    with pytest.raises(ParityError, match="nan"):
+        finding.compare("a.wav", right, off(np.nan), lambda: 3e-4)
+
+
 def test_a_failed_export_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
     output = exported(tmp_path / "model")
     before = {path.name: path.read_bytes() for path in output.iterdir()}

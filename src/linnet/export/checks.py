@@ -6,14 +6,14 @@ stream graph    log-mel in pieces, states handed on -> answer
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnxruntime
 from jaxtyping import Float32
 
 from linnet.export import shapes
-from linnet.export.finding import Finding
+from linnet.export.finding import Finding, error_of
 from linnet.export.reference import LogProbs, Reference
 from linnet.export.shapes import LogMel, Waveform
 
@@ -32,7 +32,7 @@ def waveforms(
     """Compare each clip alone, then batches of clips brought to one length."""
     for name, waveform in {**sound, **hard}.items():
         got = graph.run(None, {"x": waveform[None]})[0][0]
-        finding.compare(name, exact.from_waveform(waveform), got)
+        finding.compare(name, exact.from_waveform(waveform), got, _own_error(exact, waveform))
     names = list(sound)
     longest = max(map(len, sound.values()))
     expected: dict[str, LogProbs] = {}
@@ -54,14 +54,16 @@ def log_mels(
     hard: Mapping[str, Waveform],
 ) -> None:
     """Compare each clip's log-mel alone, then batches of clips of all lengths with junk between."""
-    log_mels = {name: exact.log_mel(waveform) for name, waveform in {**sound, **hard}.items()}
+    waveforms = {**sound, **hard}
+    log_mels = {name: exact.log_mel(waveform) for name, waveform in waveforms.items()}
     short = [f"{frames} frames" for frames in range(exact.stack + 2)]
     longest = max(log_mels.values(), key=len)
     log_mels |= {name: longest[:frames] for frames, name in enumerate(short)}
     expected = {name: exact.from_log_mel(log_mel) for name, log_mel in log_mels.items()}
     for name, log_mel in log_mels.items():
         got, steps = graph.run(None, {"x": log_mel[None], "x_lens": np.array([len(log_mel)])})
-        finding.compare(name, expected[name], got[0, : steps[0]])
+        own = _own_error(exact, waveforms[name]) if name in waveforms else None
+        finding.compare(name, expected[name], got[0, : steps[0]], own)
     # A recording, a short one, a recording, ...: every batch of more than one is ragged.
     rows = [name for pair in zip(itertools.cycle(sound), short, strict=False) for name in pair]
     for size in BATCHES:
@@ -81,7 +83,8 @@ def streams(
     hard: Mapping[str, Waveform],
 ) -> None:
     """Compare each clip in pieces of some size with the whole of it, then two streams at once."""
-    log_mels = {name: exact.log_mel(waveform) for name, waveform in {**sound, **hard}.items()}
+    waveforms = {**sound, **hard}
+    log_mels = {name: exact.log_mel(waveform) for name, waveform in waveforms.items()}
     sizes = itertools.cycle(_PIECES)
     whole: list[tuple[str, LogMel, LogProbs]] = []
     for (name, log_mel), chunks in zip(log_mels.items(), sizes, strict=False):
@@ -90,12 +93,20 @@ def streams(
         expected = exact.from_log_mel(log_mel[:frames])
         whole.append((name, log_mel[:frames], expected))
         got = streamed(exact, graph, log_mel[None, :frames], chunks)[0]
-        finding.compare(f"{name} in pieces of {chunks}", expected, got)
+        own = _own_error(exact, waveforms[name])
+        finding.compare(f"{name} in pieces of {chunks}", expected, got, own)
     pair = whole[:2]
     shortest = min(len(log_mel) for _, log_mel, _ in pair)
     rows = np.stack([log_mel[:shortest] for _, log_mel, _ in pair])
     for (name, _, _), row, got in zip(pair, rows, streamed(exact, graph, rows, 1), strict=True):
         finding.compare(f"{name} beside another stream", exact.from_log_mel(row), got)
+
+
+def _own_error(exact: Reference, waveform: Waveform) -> Callable[[], float]:
+    """Give what tells how far the checkpoint's own float32 arithmetic is off on a clip."""
+    return lambda: error_of(
+        exact.from_waveform(waveform), exact.in_float32().from_waveform(waveform)
+    )
 
 
 def streamed(

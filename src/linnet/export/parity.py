@@ -90,9 +90,14 @@ def check(
             f"parity: {file}: the largest error is {finding.largest:.2g}, on {finding.where} "
             f"(limit {LIMIT:g})"
         )
+        for clip, one in finding.beyond_float32.items():
+            say(
+                f"parity: {file}: on {clip} the checkpoint itself is off by "
+                f"{one['checkpoint_in_float32']:.2g} in float32"
+            )
         size = {"bytes": len(content), "nodes": len(graph.graph.node)}
         files[file] = {**size, **finding.record()}
-    rounded = Reference(front_end, network, torch.float32)
+    rounded = exact.in_float32()
     own = [np.abs(rounded.from_waveform(c) - exact.from_waveform(c)).max() for c in sound.values()]
     return {
         "limit": LIMIT,

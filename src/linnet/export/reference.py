@@ -39,6 +39,10 @@ class Reference:
             stream.described(front_end, network) if isinstance(network, StreamingNetwork) else {}
         )
 
+    def in_float32(self) -> "Reference":
+        """Give the same checkpoint in its own precision, which shows what float32 can carry."""
+        return Reference(self._front_end, self._network, torch.float32)
+
     @torch.no_grad()
     def log_mel(self, waveform: Waveform) -> LogMel:
         """Give the log-mel as a host computes it: levelled if the front-end does so."""
