@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from lhotse import CutSet, MonoCut, Recording
+from rapidfuzz.distance import Levenshtein
 
 from linnet.apps import config, corpus
 from linnet.errors import ConfigError, CorpusError, ModelError
@@ -13,6 +14,7 @@ from linnet.sources.confusers import confusers
 from linnet.sources.kaldi import Kaldi
 from linnet.sources.mixture import Mixture
 from linnet.sources.without import Without
+from linnet.text import sounds
 
 
 class Listed(Source):
@@ -141,17 +143,42 @@ def test_sentences_of_the_mixture_are_split_as_they_are_alone(recordings: Path) 
     }
 
 
-def test_confusers_hold_the_parts_and_words_one_letter_away_but_never_a_keyword() -> None:
-    found = confusers(keywords=["Hey Linnet", "happy", "nappy"], near=400, seed=0)
-    assert {"hey", "linnet", "hap", "py", "hay linnet", "hippy", "sappy"} <= set(found)
-    assert not {"hey linnet", "happy", "nappy"} & set(found)
-    whole = {word for word in found if len(word) == len("happy") and word.endswith("ppy")}
-    assert all(sum(a != b for a, b in zip(word, "happy", strict=True)) <= 2 for word in whole)
-    few = confusers(keywords=["happy"], near=3, seed=0)
-    assert len(few) == 5
-    assert set(few) <= set(confusers(keywords=["happy", "zero"], near=3, seed=0))
+def near(*keywords: str, most: int = 20) -> list[str]:
+    return confusers(keywords=keywords, near=most, accent="en-us", seed=0)
+
+
+def test_confusers_sound_like_a_keyword_nearly_or_in_part_but_never_as_it() -> None:
+    found = near("Right")
+    assert {"night", "light", "white", "rice", "ride", "bright"} <= set(found)
+    assert {"ight", "ri"} <= set(found)
+    told = sounds([*found, "right"], "en-us")
+    whole = told.pop("right")
+    for text, sound in told.items():
+        part = whole.startswith(sound) or whole.endswith(sound)
+        assert part or Levenshtein.distance(sound, whole) == 1, text
+    # What sounds as the keyword does is no confuser, nor what says it or another keyword.
+    assert not {"right", "write", "rite"} & set(near("right", most=1000))
+    assert "night" not in near("right", "night")
+    assert len(set(told.values())) == len(told)
+
+
+def test_confusers_of_a_phrase_are_its_words_and_phrases_that_differ_in_one_sound() -> None:
+    found = near("Hey Linnet")
+    assert {"hey", "linnet", "lin", "they linnet", "say linnet", "hey minute"} <= set(found)
+    assert "hey linnet" not in found
+    assert not [text for text in found if len(text.split()) > 2]
+
+
+def test_confusers_are_as_many_as_wanted_and_made_up_only_where_words_are_lacking() -> None:
+    few = near("happy", most=3)
+    assert len(few) == 3 + len({"hap", "appy"})
+    assert set(few) <= set(near("happy", "zero", most=3))
+    assert {"night", "might", "light"} <= set(near("right", most=3))
+    assert not {"night", "light"} & set(near("right", most=0))
     with pytest.raises(ConfigError, match="on the command line keywords="):
-        confusers(keywords=[], near=3, seed=0)
+        near()
+    with pytest.raises(CorpusError, match="no accent 'xx'"):
+        confusers(keywords=["right"], near=3, accent="xx", seed=0)
 
 
 def recorded(*overrides: str) -> dict[str, object]:

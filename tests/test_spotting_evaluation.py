@@ -23,14 +23,14 @@ from linnet.evaluation.spotting import (
     posteriors,
 )
 from linnet.evaluation.spotting.calibration import calibrate, write
-from linnet.evaluation.spotting.confusion import Vocabulary, everyday_words, risk, suggestions
+from linnet.evaluation.spotting.confusion import Vocabulary, risk, suggestions
 from linnet.evaluation.spotting.det import draw
 from linnet.keywords import Keyword, keyword
 from linnet.metrics.matching import Trials, match
 from linnet.metrics.spotting import at_rate, hours_needed
 from linnet.runtime import Window
 from linnet.runtime.windows import Windows
-from linnet.text import Characters, Phonemes, Words
+from linnet.text import Characters, Phonemes, Words, everyday_words
 from small_model import clips, exported
 
 TOKENS = Characters("abcdefghijklmnopqrstuvwxyz'")

@@ -15,13 +15,12 @@ from linnet.evaluation.spotting import posteriors
 from linnet.evaluation.spotting.confusion import (
     Risk,
     Vocabulary,
-    everyday_words,
     risk,
     suggestions,
 )
 from linnet.metrics.spotting import hours_needed
 from linnet.runtime import load
-from linnet.text import normalise
+from linnet.text import everyday_words, normalise
 
 _LOWEST = 0.1
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linnet.errors import TextError
+from linnet.text.everyday import everyday_words
 from linnet.text.normal import BLANK, SPACE, is_whole, normalise, says
 from linnet.text.phonemes import Phonemes, pronounced, sounds
 from linnet.text.tokenizers import Characters, Mixed, Tokenizer, Words
@@ -24,6 +25,7 @@ __all__ = [
     "Tokenizer",
     "Words",
     "described",
+    "everyday_words",
     "is_whole",
     "normalise",
     "pronounced",

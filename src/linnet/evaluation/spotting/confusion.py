@@ -14,7 +14,6 @@ own; what these confuse only the replay tells.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
-from importlib import resources
 
 import numpy as np
 from jaxtyping import Int64
@@ -27,7 +26,6 @@ from linnet.metrics import Figure, rate
 from linnet.metrics.matching import match
 from linnet.text import Phonemes, Tokenizer, normalise
 
-_WORDS = "words.txt"
 _NO_LETTER = -1
 _SHORT = 5  # fewer letters than these are found by chance in other speech
 _NEAR = 1 / 3  # of the letters may differ, and it still sounds alike
@@ -153,11 +151,6 @@ class Vocabulary:
         near = [(self.words[i], int(distances[i])) for i in order if self.words[i] != word]
         most_changes = self.letters(word)
         return [(other, distance) for other, distance in near if distance < most_changes][:most]
-
-
-def everyday_words() -> list[str]:
-    """Give the words of everyday English sentences, the most frequent first."""
-    return resources.files(__package__).joinpath(_WORDS).read_text("utf-8").split()
 
 
 def risk(
