@@ -12,12 +12,7 @@ from pathlib import Path
 
 from linnet.errors import InputError
 from linnet.evaluation.spotting import posteriors
-from linnet.evaluation.spotting.confusion import (
-    Risk,
-    Vocabulary,
-    risk,
-    suggestions,
-)
+from linnet.evaluation.spotting.confusion import Risk, Vocabulary, risk, suggestions
 from linnet.metrics.spotting import hours_needed
 from linnet.runtime import load
 from linnet.text import everyday_words, normalise

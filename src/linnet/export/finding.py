@@ -75,7 +75,7 @@ class Finding:
         if clip in self.real and ours != theirs:
             raise ParityError(
                 f"{self.file}: on {clip} the graph reads the tokens {list(ours)}, the checkpoint "
-                f"{list(theirs)}, with an error of {error:.3g} (the limit is {LIMIT:g}); nothing "
+                f"{list(theirs)}, with an error of {error:.3g} (the limit is {limit:g}); nothing "
                 "was exported"
             )
         if limit > LIMIT:

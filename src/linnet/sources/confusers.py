@@ -59,12 +59,11 @@ def confusers(*, keywords: Sequence[str], near: int, accent: str, seed: int) -> 
 
 
 def _runs(keyword: str) -> Iterator[str]:
-    """Give the shorter runs of words of a phrase."""
+    """Give the runs of words of a phrase, the whole of it among them."""
     words = keyword.split()
     for begin in range(len(words)):
         for end in range(begin + 1, len(words) + 1):
-            if end - begin < len(words):
-                yield " ".join(words[begin:end])
+            yield " ".join(words[begin:end])
 
 
 def _parts(word: str, accent: str) -> list[str]:
