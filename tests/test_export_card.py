@@ -49,11 +49,13 @@ PHONEMES = Phonemes([*"nmstɹdɡp", "aɪ", "oʊ"], {"night": "naɪt", "go": "ɡo
 WORDS = Words(["down", "go", "happy", "i", "left", "no", "on", "right", "stop", "up", "yes"])
 
 
-def speaking(output: Path, tokens: Tokenizer) -> Path:
+def speaking(output: Path, tokens: Tokenizer, rarity: float = 1.0) -> Path:
     """Make a model folder with a recording in it that the commands of its card read."""
     made = front_end()
-    parts = (made, network(made.features), tokens, RECORD, output, clips())
-    export(*parts, contents=Contents(report=REPORT), longest_s=0.5, say=silent)
+    record = {**RECORD, "settings": {**RECORD["settings"], "rarity": rarity}}
+    report = {**REPORT, "record": {**REPORT["record"], "settings": record["settings"]}}
+    parts = (made, network(made.features), tokens, record, output, clips())
+    export(*parts, contents=Contents(report=report), longest_s=0.5, say=silent)
     soundfile.write(output / "speech.wav", np.concatenate(clips(4)), 16000, subtype="PCM_16")
     return output
 
@@ -65,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking(tmp_path_factory.mktemp("card") / "mixed", MIXED)
+    return speaking(tmp_path_factory.mktemp("card") / "mixed", MIXED, rarity=5000.0)
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +238,8 @@ def test_the_card_names_what_a_model_can_say(
     assert "with CTC on 11 characters." in card(folder)
     assert "with CTC on 3 characters and 8 words (down, go, happy," in card(mixed)
     assert "with CTC on 11 words (down, go, happy, i, left" in card(worded)
+    assert "takes a whole word to be 5,000 times rarer than in its training" in card(mixed)
+    assert "trained to spot" not in card(worded)
     glued = "the `text` that sherpa-onnx prints has no space beside it"
     assert [glued in card(one) for one in (folder, mixed, worded)] == [False, True, True]
 

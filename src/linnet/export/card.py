@@ -269,6 +269,13 @@ def _limits(described: Mapping[str, Any]) -> list[str]:
             "It hears phonemes. `linnet` and the page of `linnet demo` look words up in the "
             "lexicon of `model.json`, other runtimes print what was heard."
         )
+    rarity = described["record"].get("settings", {}).get("rarity", 1)
+    if rarity > 1:
+        whole = "a whole word" if symbols["kind"] == "mixed" else "whatever is said"
+        limits.append(
+            f"It was trained to spot, and takes {whole} to be {rarity:,g} times rarer than in its "
+            "training: a transcript leaves out what it is not that sure of. Spot it instead."
+        )
     if not described["front_end"]["normalise_waveform"]:
         limits.append("Its features depend on the level: keep the gain of the microphone.")
     return limits
