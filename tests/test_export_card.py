@@ -77,7 +77,7 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def phonetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking(tmp_path_factory.mktemp("card") / "phonetic", PHONEMES)
+    return speaking(tmp_path_factory.mktemp("card") / "phonetic", PHONEMES, rarity=30.0)
 
 
 def card(folder: Path) -> str:
@@ -239,6 +239,7 @@ def test_the_card_names_what_a_model_can_say(
     assert "with CTC on 3 characters and 8 words (down, go, happy," in card(mixed)
     assert "with CTC on 11 words (down, go, happy, i, left" in card(worded)
     assert "takes a whole word to be 5,000 times rarer than in its training" in card(mixed)
+    assert "takes whatever is said to be 30 times rarer than in its training" in card(phonetic)
     assert "trained to spot" not in card(worded)
     glued = "the `text` that sherpa-onnx prints has no space beside it"
     assert [glued in card(one) for one in (folder, mixed, worded)] == [False, True, True]
