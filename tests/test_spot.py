@@ -42,7 +42,7 @@ def typed(model: Model, sounds: Path) -> list[str]:
     """Keywords that the model happens to hear, with thresholds, and one that it does not."""
     text = TOKENIZER.decode(decode.greedy(model.log_probs(audio.read(sounds / "b.wav"))).ids)
     heard = sorted({text[i : i + 2] for i in range(len(text)) if text[i : i + 2].isalpha()})
-    return [*(f"{each}:0.6" for each in heard[:8]), "cabbage"]
+    return [*(f"{each}:0.4" for each in heard[:8]), "cabbage"]
 
 
 def keyword_options(typed: list[str]) -> list[str]:

@@ -68,14 +68,13 @@ def plain(
     log_probs: Float32[np.ndarray, "steps tokens"], wanted: Sequence[Sequence[int]]
 ) -> Float64[np.ndarray, "steps keywords"]:
     """Give the scores as the peer does, for keywords of one length."""
-    emission = (log_probs - log_probs.max(axis=1, keepdims=True)).astype(np.float64)
     tokens = np.zeros((len(wanted), 2 * len(wanted[0]) - 1), np.intp)
     tokens[:, ::2] = wanted
     skips = np.zeros(tokens.shape, bool)
     skips[:, 2:] = (tokens[:, 2:] != 0) & (tokens[:, 2:] != tokens[:, :-2])
     value, start = np.full(tokens.shape, -1e30), np.zeros(tokens.shape, np.int64)
-    scores = np.zeros((len(emission), len(wanted)))
-    for step, row in enumerate(emission):
+    scores = np.zeros((len(log_probs), len(wanted)))
+    for step, row in enumerate(log_probs.astype(np.float64)):
         best, began = value.copy(), start.copy()
         for shift in (1, 2):
             ahead, first = value[:, :-shift], start[:, :-shift]

@@ -16,7 +16,7 @@ import { Detector } from "./keywords.js";
 import { LogMel } from "./logmel.js";
 
 /** Seconds between two detections of a keyword, at least. */
-export const REFRACTORY_S = 0.5;
+export const REFRACTORY_S = 0.2;
 /** The lowest score of a near miss. */
 export const MARK = 0.1;
 /** Seconds that a keyword may last. */

@@ -4,10 +4,10 @@
        scores -> peaks within the refractory time -> detections, near misses           (Detector)
 
    The same numbers as linnet.keywords in Python, chunk by chunk. The score of a keyword at a step
-   compares the best CTC path that spells it and ends there in its last token with the best path of
-   all over the same steps, starting anywhere:
+   compares the best CTC path that spells it and ends there in its last token, starting anywhere,
+   with all paths over the same steps, whose probabilities sum to 1:
 
-       score = exp((log P(best path that spells it) - log P(best path)) / number of tokens)
+       score = exp(log P(best path that spells it) / number of tokens)
 
    Sums are whole numbers, as in Python: exact, so that equal paths are equal. Of equal paths that
    counts which starts later. */
@@ -18,6 +18,7 @@ import { normalise } from "./tokenizer.js";
 const UNITS = 2 ** 26; // of a sum, a nat
 const LOWEST_NATS = -256; // a token that is less probable counts as impossible
 const LONGEST = 2 ** 19; // steps that a keyword may last
+const ROUNDING = 1e-3; // nats by which single precision may put a probability above 1
 const NEVER = -Infinity;
 
 /**
@@ -136,13 +137,14 @@ export class Scorer {
     return { scores, starts };
   }
 
-  /** Say what each token costs at a step: nothing, if it is the best one. */
+  /** Say what each token costs at a step: nothing, if no other is possible. */
   #emit(logProbs, first) {
     let best = -Infinity;
     for (let i = 0; i < this.tokens; i += 1) best = Math.max(best, logProbs[first + i]);
     if (!Number.isFinite(best)) throw new Error("the model gave NaN: its weights are broken");
+    if (best > ROUNDING) throw new Error("the model gave logits; expected log-probabilities");
     for (let i = 0; i < this.tokens; i += 1) {
-      const nats = Math.max(logProbs[first + i] - best, LOWEST_NATS);
+      const nats = Math.min(Math.max(logProbs[first + i], LOWEST_NATS), 0);
       this.emission[i] = rounded(nats * UNITS);
     }
   }
@@ -158,8 +160,7 @@ function rounded(value) {
 
 /* A peak is a score that none within the refractory time around it exceeds, and that none before
    it in that time equals. At or over the threshold it is a detection, below it, but over the mark,
-   a near miss. A score of 1 cannot be exceeded, so it is known at once; any other when the
-   refractory time is over. */
+   a near miss. It is known when the refractory time is over. */
 export class Detector {
   /**
    * @param {Keyword[]} keywords what to listen for.
@@ -213,13 +214,8 @@ export class Detector {
       const [score, start] = given(k);
       this.history[k].push(score);
       this.starts[k].push(start);
-      const newest = this.history[k].length - 1;
-      const ripe = newest - this.refractory;
-      if (this.refractory && this.#isPeak(k, ripe) && this.history[k][ripe] !== 1) {
-        known.push([k, ripe]);
-      }
-      const sure = score === 1 || !this.refractory;
-      if (sure && this.#isPeak(k, newest)) known.push([k, newest]);
+      const ripe = this.history[k].length - 1 - this.refractory;
+      if (this.#isPeak(k, ripe)) known.push([k, ripe]);
     });
     for (const [k, place] of known) this.#tell(k, place, last, found);
     this.history.forEach((scores) => scores.shift());
@@ -241,7 +237,7 @@ export class Detector {
   #tell(k, place, last, found) {
     const score = this.history[k][place];
     const end = this.first + place + 1;
-    const decided = score === 1 ? end - 1 : end - 1 + this.refractory;
+    const decided = end - 1 + this.refractory;
     const { text, threshold } = this.keywords[k];
     const detection = {
       keyword: text,

@@ -7,8 +7,7 @@ in that time equals. A peak that reaches the keyword's threshold is a detection;
 only the lower mark is a near miss. So two detections of a keyword are always further apart than the
 refractory time, a near miss is never the shoulder of a detection, and whether a step is a peak does
 not depend on any threshold: the detections at a threshold are those at a lower one, less the ones
-under it. A score of 1 cannot be exceeded, so it is known at once; any other peak is known when the
-refractory time is over.
+under it. A peak is known when the refractory time is over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,8 +32,8 @@ class Detection:
         start: the first step of its first token.
         end: one past the step at which it was complete.
         score: in (0, 1].
-        decided: the step at which it was known: ``end - 1`` at the earliest, later by the
-            refractory time at the latest.
+        decided: the step at which it was known: that of the peak, ``end - 1``, and the refractory
+            time, or the last step of the stream.
     """
 
     keyword: str
@@ -50,7 +49,7 @@ class Detector:
     Args:
         keywords: what to listen for.
         refractory: steps, at least 0; the shortest time between two detections of a keyword, and
-            the longest delay of one.
+            the delay of one.
         mark: the lowest score of a near miss, in (0, 1].
         longest: the most steps that a keyword may last.
 
@@ -142,7 +141,7 @@ class Detector:
         for row, column in self._peaks(kept):
             score = float(self._scores[row, column])
             end = first + row + 1
-            decided = end - 1 if score == 1.0 else end - 1 + self._refractory
+            decided = end - 1 + self._refractory
             found = Detection(
                 keyword=self.keywords[column].text,
                 start=int(self._starts[row, column]),
@@ -157,25 +156,15 @@ class Detector:
         return detections
 
     def _peaks(self, kept: int) -> Iterator[tuple[int, int]]:
-        """Give row and column of peaks that rows from ``kept`` on make known, as they come.
-
-        Certain ones (a score of 1) are known in their own row, others ``refractory`` rows later.
-        """
+        """Give row and column of the peaks that rows from ``kept`` on make known, as they come."""
         scores, reach = self._scores, self._refractory
-        certain = scores == 1.0
-        possible = (scores >= self._lowest) & ~certain
-        possible[:reach] = False
-        possible[: kept - reach] = False
+        possible = scores >= self._lowest
+        possible[: max(reach, kept - reach)] = False
         possible[len(scores) - reach :] = False
-        certain[:kept] = False
-        known = [
-            (row + reach, column, row) for row, column in zip(*np.nonzero(possible), strict=True)
-        ]
-        known += [(row, column, row) for row, column in zip(*np.nonzero(certain), strict=True)]
-        for _, column, row in sorted(known):
+        for row, column in zip(*np.nonzero(possible), strict=True):
+            score = scores[row, column]
             before = scores[max(0, row - reach) : row, column]
             after = scores[row + 1 : row + 1 + reach, column]
-            score = scores[row, column]
             if (before < score).all() and (after <= score).all():
                 yield int(row), int(column)
 

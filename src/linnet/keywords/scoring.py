@@ -1,17 +1,19 @@
 """Scores: how well each keyword fits what was just heard, step by step.
 
-    log_probs -> emission = log_probs - best of the step -> paths through a tree -> scores, starts
+    log_probs -> emission, in whole units -> paths through a tree -> scores, starts
 
-The score of a keyword at a step compares two paths over the same steps, starting anywhere: the best
-CTC path that spells the keyword and ends there in its last token, and the best path of all.
+The score of a keyword at a step compares the best CTC path that spells the keyword and ends there
+in its last token, starting anywhere, with all paths over the same steps.
 
-    score = exp((log P(best path that spells it) - log P(best path)) / number of tokens)
+    score = exp((log P(best path that spells it) - log P(all paths)) / number of tokens)
 
-It lies in (0, 1]: 1 where the best path itself spells the keyword. As the best path takes the best
-token of each step, subtracting that token's log-probability leaves the logarithm as one sum over
-the path that spells. Repeats are CTC's (Graves et al. 2006, section 3): a token may last, blanks
-may stand between tokens and must stand between equal ones. A blank after the last token belongs to
-no path: what ends there has ended before.
+The posteriors of a step sum to one, and with them all paths over the same steps: P(all paths) is 1,
+and the logarithm is one sum over the path that spells. So the score lies in (0, 1], 1 where nothing
+else is possible. Beside the best path alone, not all of them, every keyword that the best path
+spells would score 1, however unsure the model is, and what it hears falsely could not be told from
+what is said. Repeats are CTC's (Graves et al. 2006, section 3): a token may last, blanks may stand
+between tokens and must stand between equal ones. A blank after the last token belongs to no path:
+what ends there has ended before.
 
 Tokens are passed (Young, Russell and Thornton 1989, "Token passing") through a tree of all
 keywords, in which a shared beginning exists once. Its state is two numbers a node, whatever the
@@ -34,10 +36,11 @@ _BLANK = 0
 _START_BITS = 20
 _START_MASK = (1 << _START_BITS) - 1
 _UNITS = float(1 << 26)  # of a sum, a nat
-# A token at 1 / e**256 of the best one counts as impossible. With it, and keywords of at most 128
+# A token less probable than 1 / e**256 counts as impossible. With it, and keywords of at most 128
 # tokens, no sum of a path (at least the shortest one is always there) leaves 64 bits.
 _LOWEST_NATS = -256.0
 _LONGEST_TOKENS = 128
+_ROUNDING = 1e-3  # nats by which single precision may put a probability above 1
 _NEVER = -(1 << 62)
 _POSSIBLE = -(1 << 61)  # sums of paths that exist lie above
 LONGEST = 1 << (_START_BITS - 1)
@@ -117,13 +120,18 @@ class Scorer:
                 f"the keywords need, got the shape {log_probs.shape}; spell the keywords with the "
                 "tokenizer of this model"
             )
-        best = log_probs.max(axis=1, keepdims=True, initial=-np.inf)
+        best = log_probs.max(axis=1, initial=-np.inf)
         if not np.isfinite(best).all():
             raise ModelError(
                 "the log-probabilities hold NaN or a step without any possible token: the weights "
                 "of the model are broken; use an earlier checkpoint"
             )
-        nats = np.maximum(log_probs.astype(np.float64) - best, _LOWEST_NATS)
+        if (best > _ROUNDING).any():
+            raise ModelError(
+                f"log-probabilities are at most 0, and here is {best.max():g}: these are logits; "
+                "normalise each step with a log-softmax"
+            )
+        nats = np.clip(log_probs.astype(np.float64), _LOWEST_NATS, 0.0)
         return np.rint(nats * _UNITS).astype(np.int64) << _START_BITS
 
     def _forget(self) -> None:

@@ -47,12 +47,12 @@ class Rules:
 
     Attributes:
         refractory_s: the shortest time between two detections of one keyword, and by how long one
-            that is less than certain (a score below 1) waits for a better one.
+            waits for a better one.
         mark: the lowest score of a near miss.
         longest_s: how long a keyword may take.
     """
 
-    refractory_s: float = 0.5
+    refractory_s: float = 0.2
     mark: float = 0.1
     longest_s: float = 2.5
 

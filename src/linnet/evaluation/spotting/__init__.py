@@ -1,6 +1,6 @@
 """Judging keyword spotting: recordings with known texts and a model in, a report out.
 
-Recording -> listening.listen    emission of each step, once, as a device computes them -> Heard
+Recording -> listening.listen    posteriors of each step, once, as a device computes them -> Heard
     -> judging.evaluate          alarms -> misses at rates of false alarms -> SpottingReport
         -> writing.write         report.json, report.html with its DET curves (det.py)
            terminal.table        the same figures for the terminal

@@ -1,13 +1,12 @@
 """Listening: what a model says of long recordings, computed once, for any keyword afterwards.
 
-    Recording (waveform, spans) -> StepStream, a block of samples at a time -> Heard: emission of
+    Recording (waveform, spans) -> StepStream, a block of samples at a time -> Heard: posteriors of
                                                 each step, and when the step was known
     Heard, keywords             -> the runtime's own detector at a low mark -> alarms
 
 The stream of steps is the runtime's: a network that needs a whole recording slides its window here
-as it does on a device, so what is judged is what will run, delay included. Of the posteriors only
-the emission is kept (each token against the best of its step): that is all a score depends on.
-Half precision is enough for it, since what decides is near 0, where half precision is finest.
+as it does on a device, so what is judged is what will run, delay included. Half precision is
+enough for the logarithms of posteriors, since what decides is near 0, where it is finest.
 """
 
 import dataclasses
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float, Float16, Float32, Float64
+from jaxtyping import Float, Float16, Float32
 
 from linnet.keywords import Detection, Detector, Keyword
 from linnet.metrics.matching import Alarm, Occurrence
@@ -28,7 +27,7 @@ BLOCK_S = 0.1  # a device hands its samples on in blocks; a delay is known to th
 # Peaks below are of no interest to any threshold; where keywords are rare (``rarity``) sure ones
 # that are hardly ever mistaken bear thresholds of a hundredth and less.
 LOWEST_SCORE = 1e-6
-_LOWEST_EMISSION = -1e4  # what half precision can hold, and as good as never
+_LOWEST_NATS = -1e4  # what half precision can hold, and as good as never
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Heard:
         duration_s: the recording's.
         spans: the recording's.
         step_s: length of a step.
-        emission: log-probability of each token less that of the best one.
+        log_probs: of each token.
         known_s: when each step was known, in seconds of the recording; NaN if it was computed from
             the whole recording.
     """
@@ -90,7 +89,7 @@ class Heard:
     duration_s: float
     spans: tuple[Span, ...]
     step_s: float
-    emission: Float16[np.ndarray, "steps tokens"]
+    log_probs: Float16[np.ndarray, "steps tokens"]
     known_s: Float32[np.ndarray, " steps"]
 
 
@@ -106,10 +105,10 @@ def listen(steps: StepStream, recording: Recording, step_s: float) -> Heard:
     pieces, known_s = [], []
     for first in range(0, len(recording.waveform), block):
         samples = recording.waveform[first : first + block]
-        pieces.append(_emission(steps.push(samples)))
+        pieces.append(_kept(steps.push(samples)))
         now_s = (first + len(samples)) / recording.sample_rate
         known_s.append(np.full(len(pieces[-1]), now_s, np.float32))
-    pieces.append(_emission(steps.flush()))
+    pieces.append(_kept(steps.flush()))
     known_s.append(np.full(len(pieces[-1]), recording.duration_s, np.float32))
     return Heard(
         recording.id,
@@ -127,14 +126,14 @@ def listen_at_once(
     step_s: float,
 ) -> Heard:
     """Let a causal model hear a whole recording in one piece, which tells nothing about delay."""
-    emission = _emission(log_probs(recording.waveform))
+    kept = _kept(log_probs(recording.waveform))
     return Heard(
         recording.id,
         recording.duration_s,
         recording.spans,
         step_s,
-        emission,
-        np.full(len(emission), np.nan, np.float32),
+        kept,
+        np.full(len(kept), np.nan, np.float32),
     )
 
 
@@ -153,7 +152,7 @@ def alarms(heard: Iterable[Heard], keywords: Sequence[Keyword]) -> list[Alarm]:
             mark=LOWEST_SCORE,
             longest=_steps(rules.longest_s, one.step_s),
         )
-        found = detector.push(one.emission.astype(np.float32)) + detector.flush()
+        found = detector.push(one.log_probs.astype(np.float32)) + detector.flush()
         raised += [_alarm(one, each) for each in found]
     return raised
 
@@ -197,9 +196,6 @@ def _alarm(heard: Heard, found: Detection) -> Alarm:
     )
 
 
-def _emission(log_probs: Float[np.ndarray, "steps tokens"]) -> Float16[np.ndarray, "steps tokens"]:
-    if not len(log_probs):
-        return np.zeros(log_probs.shape, np.float16)
-    best = log_probs.max(axis=1, keepdims=True)
-    lowered: Float64[np.ndarray, "steps tokens"] = np.maximum(log_probs - best, _LOWEST_EMISSION)
-    return lowered.astype(np.float16)
+def _kept(log_probs: Float[np.ndarray, "steps tokens"]) -> Float16[np.ndarray, "steps tokens"]:
+    """Give log-probabilities in half precision, which knows no impossible token."""
+    return np.maximum(log_probs, _LOWEST_NATS).astype(np.float16)
