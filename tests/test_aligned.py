@@ -39,7 +39,7 @@ def test_one_piece_over_all_steps_has_the_ctc_loss() -> None:
         torch.tensor([1, 2, 3, 3, 4]),
         torch.full((2,), STEP),
     )
-    expected = ctc(emitted[0], [1, 2]) / 2 + ctc(emitted[1, :6], [3, 3, 4]) / 3
+    expected = ctc(emitted[0], [1, 2]) + ctc(emitted[1, :6], [3, 3, 4])
     torch.testing.assert_close(made, expected / 2)
 
 
@@ -65,6 +65,26 @@ def test_pieces_are_told_in_their_steps_and_blanks_outside() -> None:
         [sum((emitted[0, t, k] for t, k in enumerate(path)), torch.tensor(0.0)) for path in paths]
     ).logsumexp(0)
     torch.testing.assert_close(made, -total / 2)
+
+
+def test_a_token_counts_as_much_in_a_sentence_as_alone() -> None:
+    """A doubt about one token costs the same whether its piece has one token or ten."""
+    emitted = torch.full((1, 24, 3), -20.0)
+    emitted[..., 0] = 0.0
+    told = [1, 2] * 6
+    for place, token in enumerate(told):
+        emitted[0, 2 * place] = torch.tensor([-20.0, -20.0, -20.0])
+        emitted[0, 2 * place, token] = 0.0
+    emitted = emitted.log_softmax(2)
+    where = pieces((0, 0, 20, 10), (0, 20, 22, 1), (0, 22, 24, 1))
+    arguments = (torch.tensor([24]), where, torch.tensor(told), torch.full((1,), STEP))
+    doubts = []
+    for step in (4, 20):  # in the sentence, and alone
+        doubtful = emitted.clone()
+        doubtful[0, step] = torch.tensor([0.5, 0.5, 1e-9]).log()
+        doubts.append(aligned_loss(doubtful, *arguments))
+    torch.testing.assert_close(*doubts)
+    torch.testing.assert_close(doubts[0], torch.tensor(2.0).log() / 3, rtol=1e-4, atol=1e-5)
 
 
 def test_a_speed_moves_the_pieces_with_the_steps() -> None:

@@ -8,6 +8,10 @@ Over a whole stream the CTC loss (Graves et al. 2006) sums the paths that tell t
 the right order. A bidirectional network has no reason to tell them when they are said: trained so,
 one told most words of a window in its first step, another in its last. Here a piece is told where
 it speaks.
+
+Every token counts alike. Averaged over the tokens of its piece, as is usual among clips of one
+kind, a letter of a sentence counts a thirtieth of a keyword that is a token of its own, and so
+does a keyword that is heard where the sentence has none.
 """
 
 from typing import NamedTuple
@@ -40,7 +44,7 @@ def aligned_loss(
     targets: Int[Tensor, " all_tokens"],
     samples_a_step: Float[Tensor, " batch"],
 ) -> Float[Tensor, ""]:
-    """Give the negative log-likelihood per token, averaged over pieces.
+    """Give the negative log-likelihood of the streams per piece, in nats.
 
     Args:
         log_probs: of every step; what stands beyond a stream's steps does not count.
@@ -70,4 +74,4 @@ def aligned_loss(
     inside = (step >= first[:, None]) & (step < end[:, None])
     covered = torch.zeros_like(outside, dtype=torch.long).index_add(0, pieces.rows, inside.long())
     silent = -(log_probs[..., 0].float() * (outside & (covered == 0))).sum()
-    return ((told / pieces.tokens.clamp(min=1)).sum() + silent) / len(pieces.rows)
+    return (told.sum() + silent) / len(pieces.rows)

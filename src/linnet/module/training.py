@@ -91,7 +91,7 @@ class Training(lightning.LightningModule):
         torch.manual_seed(self._seed * _SEED_STRIDE + self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Give the loss of one batch: negative log-likelihood per token, averaged over clips."""
+        """Give the loss of one batch: negative log-likelihood, of clips per token."""
         model = self.recogniser
         waveform, samples = self.waveform_augment(batch.waveform, batch.samples)
         levelled = self.gain(model.front_end.level(waveform, samples))
