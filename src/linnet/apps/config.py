@@ -43,6 +43,7 @@ _PATHS = {
     "output": "output",
     "model": "model.path",
     "teacher": "teacher",
+    "start": "start",
     "negatives": "negatives",
 }
 

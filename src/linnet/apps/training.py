@@ -37,6 +37,7 @@ from linnet import data, sources
 from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.finishing import finish
+from linnet.apps.starting import begin
 from linnet.apps.teaching import distillation
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
@@ -150,11 +151,15 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         rarity=settings.rarity,
         distillation=distillation(settings, model),
     )
+    begun = begin(settings, model)
+    if begun is not None:
+        heard = {*record["training_speakers"], *begun.get("training_speakers", [])}
+        record |= {"start": begun, "training_speakers": sorted(heard)}
     noise = source.noise()
     if noise is not None:
         pieces = [torch.from_numpy(data.waveform_of(cut)) for cut in noise]
         training.waveform_augment.set_noise(torch.cat(pieces))
-    if front_end.normalisation == "training":
+    if front_end.normalisation == "training" and begun is None:
         front_end.set_statistics(*data.statistics(front_end, batches.train_dataloader()))
     return training, batches, record
 

@@ -7,8 +7,8 @@ the constructor arguments of front-end and network and the tokens, so that using
 configuration.
 """
 
-from linnet.module.checkpoints import CheckpointFile, load
+from linnet.module.checkpoints import CheckpointFile, load, load_to_train
 from linnet.module.recogniser import FORMAT, Recogniser
 from linnet.module.training import Training
 
-__all__ = ["FORMAT", "CheckpointFile", "Recogniser", "Training", "load"]
+__all__ = ["FORMAT", "CheckpointFile", "Recogniser", "Training", "load", "load_to_train"]

@@ -33,6 +33,18 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
     """Load the recogniser of a checkpoint, ready for use, and the record of its training.
 
     Raises:
+        ModelError: as ``load_to_train`` raises it.
+    """
+    model, record = load_to_train(path)
+    model.eval()
+    model.network = model.network.plain()
+    return model, record
+
+
+def load_to_train(path: Path) -> tuple[Recogniser, dict[str, Any]]:
+    """Load the recogniser of a checkpoint as it was trained, and the record of its training.
+
+    Raises:
         ModelError: the file is missing, damaged, no checkpoint of Linnet, of another format, or
             holds objects (a pickle that could run code).
     """
@@ -68,8 +80,6 @@ def load(path: Path) -> tuple[Recogniser, dict[str, Any]]:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: its weights and its description differ ({reason})") from error
-    model.eval()
-    model.network = model.network.plain()
     return model, description["record"]
 
 

@@ -1,0 +1,57 @@
+"""What a training goes on from: the weights of a checkpoint, if it is the same kind of model.
+
+start=PATH -> recogniser -> same tokens, front-end and network? -> its weights, its record
+"""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from linnet.errors import ConfigError
+from linnet.module import Recogniser, load_to_train
+
+_FREE = "dropout"  # may differ: it has no weights
+
+
+def begin(settings: DictConfig, model: Recogniser) -> dict[str, Any] | None:
+    """Give ``model`` the weights of the checkpoint that the settings name, if they name one.
+
+    Returns:
+        The record of the training that left the checkpoint.
+
+    Raises:
+        ConfigError: the checkpoint is a model of another kind.
+        ModelError: it is no checkpoint.
+    """
+    if settings.start is None:
+        return None
+    begun, record = load_to_train(Path(settings.start))
+    difference = _tokens(model, begun) or _settings(model, begun)
+    if difference:
+        raise ConfigError(
+            f"start={settings.start}: {difference}; give the settings that it was trained with, or "
+            "leave out start"
+        )
+    model.load_state_dict(begun.state_dict())
+    return record
+
+
+def _tokens(model: Recogniser, begun: Recogniser) -> str | None:
+    ours, theirs = model.tokenizer.tokens, begun.tokenizer.tokens
+    if ours == theirs:
+        return None
+    more, less = (
+        ", ".join(repr(token) for token in some if token not in other) or "none"
+        for some, other in ((theirs, ours), (ours, theirs))
+    )
+    return f"its tokens are not those here (only there: {more}; only here: {less})"
+
+
+def _settings(model: Recogniser, begun: Recogniser) -> str | None:
+    ours, theirs = (one.description() for one in (model, begun))
+    for part in ("front_end", "network"):
+        for name, here in ours[part].items():
+            if name != _FREE and theirs[part].get(name) != here:
+                return f"its {part}.{name} is {theirs[part].get(name)}, here it is {here}"
+    return None
