@@ -39,7 +39,7 @@ def test_one_piece_over_all_steps_has_the_ctc_loss() -> None:
         torch.tensor([1, 2, 3, 3, 4]),
         torch.full((2,), STEP),
     )
-    expected = ctc(emitted[0], [1, 2]) + ctc(emitted[1, :6], [3, 3, 4])
+    expected = ctc(emitted[0], [1, 2]) / 2 + ctc(emitted[1, :6], [3, 3, 4]) / 3
     torch.testing.assert_close(made, expected / 2)
 
 
@@ -67,8 +67,9 @@ def test_pieces_are_told_in_their_steps_and_blanks_outside() -> None:
     torch.testing.assert_close(made, -total / 2)
 
 
-def test_a_token_counts_as_much_in_a_sentence_as_alone() -> None:
-    """A doubt about one token costs the same whether its piece has one token or ten."""
+@pytest.mark.parametrize(("evenness", "sentence"), [(0.0, 1 / 10), (0.5, 10**-0.5), (1.0, 1.0)])
+def test_a_token_of_a_sentence_counts_what_is_asked_for(evenness: float, sentence: float) -> None:
+    """A doubt about one token of ten, and the same doubt about one that is said alone."""
     emitted = torch.full((1, 24, 3), -20.0)
     emitted[..., 0] = 0.0
     told = [1, 2] * 6
@@ -82,9 +83,10 @@ def test_a_token_counts_as_much_in_a_sentence_as_alone() -> None:
     for step in (4, 20):  # in the sentence, and alone
         doubtful = emitted.clone()
         doubtful[0, step] = torch.tensor([0.5, 0.5, 1e-9]).log()
-        doubts.append(aligned_loss(doubtful, *arguments))
-    torch.testing.assert_close(*doubts)
-    torch.testing.assert_close(doubts[0], torch.tensor(2.0).log() / 3, rtol=1e-4, atol=1e-5)
+        doubts.append(aligned_loss(doubtful, *arguments, evenness=evenness))
+    alone = torch.tensor(2.0).log() / 3
+    torch.testing.assert_close(doubts[0], alone * sentence, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(doubts[1], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_a_speed_moves_the_pieces_with_the_steps() -> None:

@@ -131,6 +131,14 @@ def test_weights_of_another_kind_of_model_are_refused(
         training.assemble(config.compose("train", other))
 
 
+def test_an_evenness_out_of_its_range_is_refused_and_leaves_nothing(
+    corpus: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(settings(corpus, tmp_path / "run", "evenness=1.5")) == 2
+    assert "evenness=1.5 must lie between 0 and 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 EPOCHS = 15  # so many that a signal after the first comes before the last
 FEW_STEPS = (f"trainer.max_epochs={EPOCHS}", "augment=light")
 

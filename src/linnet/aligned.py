@@ -9,9 +9,9 @@ the right order. A bidirectional network has no reason to tell them when they ar
 one told most words of a window in its first step, another in its last. Here a piece is told where
 it speaks.
 
-Every token counts alike. Averaged over the tokens of its piece, as is usual among clips of one
-kind, a letter of a sentence counts a thirtieth of a keyword that is a token of its own, and so
-does a keyword that is heard where the sentence has none.
+Averaged over the tokens of its piece, as is usual among clips of one kind, a letter of a sentence
+counts a thirtieth of a keyword that is a token of its own, and so does a keyword that is heard
+where the sentence has none. Summed, every token counts alike, and long sentences the most.
 """
 
 from typing import NamedTuple
@@ -43,8 +43,10 @@ def aligned_loss(
     pieces: Pieces,
     targets: Int[Tensor, " all_tokens"],
     samples_a_step: Float[Tensor, " batch"],
+    *,
+    evenness: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Give the negative log-likelihood of the streams per piece, in nats.
+    """Give the negative log-likelihood of what pieces tell, averaged over pieces, in nats.
 
     Args:
         log_probs: of every step; what stands beyond a stream's steps does not count.
@@ -52,6 +54,9 @@ def aligned_loss(
         pieces: where they speak.
         targets: the tokens of all pieces, one behind the other.
         samples_a_step: of each stream as its pieces count samples.
+        evenness: 0 averages over the tokens of a piece, so that every piece counts alike; 1 sums
+            over them, so that every token does; between, a piece's weight is that power of its
+            number of tokens.
     """
     scale = samples_a_step[pieces.rows]
     limit = steps[pieces.rows]
@@ -74,4 +79,5 @@ def aligned_loss(
     inside = (step >= first[:, None]) & (step < end[:, None])
     covered = torch.zeros_like(outside, dtype=torch.long).index_add(0, pieces.rows, inside.long())
     silent = -(log_probs[..., 0].float() * (outside & (covered == 0))).sum()
-    return (told.sum() + silent) / len(pieces.rows)
+    weights = pieces.tokens.clamp(min=1) ** (evenness - 1)
+    return ((told * weights).sum() + silent) / len(pieces.rows)

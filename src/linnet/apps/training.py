@@ -149,6 +149,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         seed=settings.seed,
         record=record,
         rarity=settings.rarity,
+        evenness=settings.evenness,
         distillation=distillation(settings, model),
     )
     begun = begin(settings, model)

@@ -14,6 +14,7 @@ from linnet.aligned import aligned_loss
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
+from linnet.errors import ConfigError
 from linnet.module.recogniser import Recogniser
 from linnet.rarity import Rarity
 
@@ -35,6 +36,7 @@ class Training(lightning.LightningModule):
         seed: decides every random number of a step, together with the step's number.
         record: what is known about this run, kept in its checkpoints.
         rarity: how many times rarer what is to be spotted is in use than in training.
+        evenness: of what is strung together; at 0 every piece counts alike, at 1 every token.
         distillation: adds what a teacher hears; without one the texts alone are learnt.
     """
 
@@ -51,12 +53,16 @@ class Training(lightning.LightningModule):
         seed: int,
         record: dict[str, Any],
         rarity: float = 1.0,
+        evenness: float = 0.0,
         distillation: Distillation | None = None,
     ) -> None:
         super().__init__()
         self.recogniser = model
         self.rarity = Rarity(model.tokenizer, factor=rarity)
         self.rarity.start(model.network.head)
+        if not 0 <= evenness <= 1:
+            raise ConfigError(f"evenness={evenness} must lie between 0 and 1; 0 is usual")
+        self._evenness = evenness
         self.waveform_augment = waveform_augment
         self.gain = gain
         self.warp = warp
@@ -151,6 +157,7 @@ class Training(lightning.LightningModule):
             batch.pieces,
             batch.ids[inside],
             moved * front_end.stack * front_end.shift_samples,
+            evenness=self._evenness,
         )
 
     @staticmethod
