@@ -110,6 +110,16 @@ def test_whom_a_model_heard_before_it_was_trained_on_is_not_forgotten(
     assert heard["start"] == record
 
 
+def test_an_experiment_that_goes_on_from_another_asks_for_it(
+    corpus: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refined = config.compose("train", ["experiment=spotting_commands12_refined"])
+    assert main(settings(corpus, tmp_path / "run", f"start='{refined.start}'")) == 2
+    said = capsys.readouterr().err
+    assert "goes on from another training: add start=PATH, a checkpoint of linnet train" in said
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -21,9 +21,14 @@ def begin(settings: DictConfig, model: Recogniser) -> dict[str, Any] | None:
         The record of the training that left the checkpoint.
 
     Raises:
-        ConfigError: the checkpoint is a model of another kind.
+        ConfigError: the checkpoint is still to be named, or is a model of another kind.
         ModelError: it is no checkpoint.
     """
+    if settings.start == "":
+        raise ConfigError(
+            "this experiment goes on from another training: add start=PATH, a checkpoint of linnet "
+            "train"
+        )
     if settings.start is None:
         return None
     begun, record = load_to_train(Path(settings.start))
