@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from linnet.export import export
 from linnet.frontend import FrontEnd
 from linnet.model import Network
+from linnet.module import Recogniser
 from linnet.text import Characters
 
 TOKENIZER = Characters("abcdefgh'é")
@@ -68,6 +69,13 @@ def clips(count: int = 3, seed: int = 0) -> list[Float32[np.ndarray, " _samples"
 
 def silent(line: str) -> None:
     """Take a line of progress and show it to nobody."""
+
+
+def saved(model: Recogniser, path: Path, record: dict[str, Any]) -> Path:
+    """Write a checkpoint as training leaves it."""
+    state = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": state, "linnet": {**model.description(), "record": record}}, path)
+    return path
 
 
 def exported(output: Path, **changes: Any) -> Path:

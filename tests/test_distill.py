@@ -206,10 +206,7 @@ def test_a_students_checkpoint_holds_nothing_of_the_teacher() -> None:
 
 
 def saved_teacher(path: Path) -> Path:
-    model = recogniser("teacher")
-    state = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "linnet": {**model.description(), "record": {}}}, path)
-    return path
+    return small_model.saved(recogniser("teacher"), path, {})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import small_model
 import spoken
 from linnet.apps import config, main, training
 from linnet.errors import ConfigError
@@ -97,10 +98,7 @@ def test_whom_a_model_heard_before_it_was_trained_on_is_not_forgotten(
 ) -> None:
     made, _, _ = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
     record = {"training_speakers": ["an earlier one"], "seed": 7}
-    state = {f"recogniser.{name}": value for name, value in made.recogniser.state_dict().items()}
-    earlier = tmp_path / "earlier.ckpt"
-    described = {**made.recogniser.description(), "record": record}
-    torch.save({"state_dict": state, "linnet": described}, earlier)
+    earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
     again = [*corpus, "model.hidden=8", "seed=3", f"start={earlier}"]
     later, _, heard = training.assemble(config.compose("train", again))
     for name, value in later.recogniser.state_dict().items():
@@ -132,13 +130,21 @@ def test_weights_of_another_kind_of_model_are_refused(
     corpus: list[str], tmp_path: Path, more: list[str], said: str
 ) -> None:
     made, _, record = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
-    state = {f"recogniser.{name}": value for name, value in made.recogniser.state_dict().items()}
-    earlier = tmp_path / "earlier.ckpt"
-    described = {**made.recogniser.description(), "record": record}
-    torch.save({"state_dict": state, "linnet": described}, earlier)
+    earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
     other = [*corpus, "model.hidden=8", f"start={earlier}", *more]
     with pytest.raises(ConfigError, match=said):
         training.assemble(config.compose("train", other))
+
+
+def test_weights_of_more_layers_than_here_are_refused(corpus: list[str], tmp_path: Path) -> None:
+    convolved = config.compose("train", [*corpus, "model=crnn", "model.hidden=8"])
+    made, _, record = training.assemble(convolved)
+    earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
+    plain = [*corpus, "model=bigru", "frontend=log_mel", "model.hidden=8", f"start={earlier}"]
+    with pytest.raises(
+        ConfigError, match=r"its network\.channels is \[16, 32, 24\], here it is None"
+    ):
+        training.assemble(config.compose("train", plain))
 
 
 def test_an_evenness_out_of_its_range_is_refused_and_leaves_nothing(

@@ -150,6 +150,18 @@ def path_given(argv: list[str], key: str, verb: str) -> Path:
     return Path(_unquoted(given[-1]))
 
 
+def checkpoint(settings: DictConfig, key: str, *, does: str) -> Path | None:
+    """Give the checkpoint that setting ``key`` names; None if it names none.
+
+    Raises:
+        ConfigError: the experiment, which ``does`` something with it, leaves it to the command.
+    """
+    named = settings[key]
+    if named == "":
+        raise ConfigError(f"this experiment {does}: add {key}=PATH, a checkpoint of linnet train")
+    return None if named is None else Path(named)
+
+
 def _unquoted(value: str) -> str:
     """Undo ``literal`` of a text."""
     parsed = OverridesParser.create().parse_override(f"given={value}").value()

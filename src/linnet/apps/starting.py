@@ -3,11 +3,11 @@
 start=PATH -> recogniser -> same tokens, front-end and network? -> its weights, its record
 """
 
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from linnet.apps import config
 from linnet.errors import ConfigError
 from linnet.module import Recogniser, load_to_train
 
@@ -24,18 +24,14 @@ def begin(settings: DictConfig, model: Recogniser) -> dict[str, Any] | None:
         ConfigError: the checkpoint is still to be named, or is a model of another kind.
         ModelError: it is no checkpoint.
     """
-    if settings.start == "":
-        raise ConfigError(
-            "this experiment goes on from another training: add start=PATH, a checkpoint of linnet "
-            "train"
-        )
-    if settings.start is None:
+    path = config.checkpoint(settings, "start", does="goes on from another training")
+    if path is None:
         return None
-    begun, record = load_to_train(Path(settings.start))
+    begun, record = load_to_train(path)
     difference = _tokens(model, begun) or _settings(model, begun)
     if difference:
         raise ConfigError(
-            f"start={settings.start}: {difference}; give the settings that it was trained with, or "
+            f"start={path}: {difference}; give the settings that it was trained with, or "
             "leave out start"
         )
     model.load_state_dict(begun.state_dict())
@@ -56,7 +52,8 @@ def _tokens(model: Recogniser, begun: Recogniser) -> str | None:
 def _settings(model: Recogniser, begun: Recogniser) -> str | None:
     ours, theirs = (one.description() for one in (model, begun))
     for part in ("front_end", "network"):
-        for name, here in ours[part].items():
-            if name != _FREE and theirs[part].get(name) != here:
-                return f"its {part}.{name} is {theirs[part].get(name)}, here it is {here}"
+        for name in {**ours[part], **theirs[part]}:
+            here, there = (one[part].get(name) for one in (ours, theirs))
+            if name != _FREE and here != there:
+                return f"its {part}.{name} is {there}, here it is {here}"
     return None

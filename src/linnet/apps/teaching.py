@@ -3,11 +3,10 @@
 teacher=PATH -> recogniser -> same tokens? same sample rate? -> distillation
 """
 
-from pathlib import Path
-
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from linnet.apps import config
 from linnet.distill import Distillation
 from linnet.errors import ConfigError
 from linnet.module import Recogniser, load
@@ -20,14 +19,10 @@ def distillation(settings: DictConfig, student: Recogniser) -> Distillation | No
         ConfigError: the teacher is still to be named, or the student cannot learn from it.
         ModelError: it is no checkpoint.
     """
-    if settings.teacher == "":
-        raise ConfigError(
-            "this experiment learns from another model: add teacher=PATH, a checkpoint of linnet "
-            "train"
-        )
-    if settings.teacher is None:
+    path = config.checkpoint(settings, "teacher", does="learns from another model")
+    if path is None:
         return None
-    teacher, _ = load(Path(settings.teacher))
+    teacher, _ = load(path)
     if teacher.tokenizer.tokens != student.tokenizer.tokens:
         raise ConfigError(
             f"teacher={settings.teacher}: its {len(teacher.tokenizer.tokens)} tokens are not the "
