@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from linnet.aligned import Pieces, aligned_loss
+from linnet.aligned import Pieces, aligned_loss, stream_weights
 
 STEP = 640.0  # samples
 
@@ -114,3 +114,25 @@ def test_a_piece_that_leaves_the_stream_keeps_a_step_and_a_finite_loss(
     assert torch.isfinite(made)
     assert emitted.grad is not None
     assert torch.isfinite(emitted.grad).all()
+
+
+@pytest.mark.parametrize("evenness", [0.0, 0.5, 1.0])
+def test_a_stream_weighs_what_its_pieces_of_equal_length_do(evenness: float) -> None:
+    emitted, steps = log_probs(2, 6).requires_grad_(), torch.tensor([6, 6])
+    # Without a step between them nothing but pieces is counted, each with a path alone.
+    strung = pieces((0, 0, 3, 3), (0, 3, 6, 3), (1, 0, 6, 6))
+    targets = torch.tensor([1, 2, 3, 4, 2, 1, 3, 4, 3, 2, 1, 4])
+    made = aligned_loss(emitted, steps, strung, targets, torch.full((2,), STEP), evenness=evenness)
+    rows = targets.view(2, 6)
+    losses = -emitted.gather(2, rows[..., None]).sum((1, 2))
+    weights = stream_weights(torch.tensor([6, 6]), strung, evenness=evenness)
+    torch.testing.assert_close(made, (weights * losses).sum())
+
+
+def test_a_clip_weighs_what_it_does_in_the_mean_of_the_ctc_loss() -> None:
+    emitted, tokens = log_probs(2, 9), torch.tensor([2, 3])
+    targets = torch.tensor([[1, 2, 0], [3, 3, 4]])
+    made = nn.functional.ctc_loss(emitted.transpose(0, 1), targets, torch.tensor([9, 9]), tokens)
+    each = torch.stack([ctc(emitted[0], [1, 2]), ctc(emitted[1], [3, 3, 4])])
+    weights = stream_weights(tokens, None, evenness=1.0)
+    torch.testing.assert_close(made, (weights * each).sum())

@@ -81,3 +81,20 @@ def aligned_loss(
     silent = -(log_probs[..., 0].float() * (outside & (covered == 0))).sum()
     weights = pieces.tokens.clamp(min=1) ** (evenness - 1)
     return ((told * weights).sum() + silent) / len(pieces.rows)
+
+
+def stream_weights(
+    tokens: Int[Tensor, " batch"], pieces: Pieces | None, *, evenness: float
+) -> Float[Tensor, " batch"]:
+    """Give what each stream weighs in ``aligned_loss``, as if its pieces were equally long.
+
+    Args:
+        tokens: of each stream.
+        pieces: where they speak; None for clips, each of which weighs what it does in the mean of
+            the CTC loss per token.
+        evenness: as in ``aligned_loss``.
+    """
+    if pieces is None:
+        return 1 / (len(tokens) * tokens.clamp(min=1))
+    counts = torch.bincount(pieces.rows, minlength=len(tokens)).clamp(min=1)
+    return (tokens / counts).clamp(min=1) ** (evenness - 1) / len(pieces.rows)

@@ -38,7 +38,7 @@ from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.finishing import finish
 from linnet.apps.starting import begin
-from linnet.apps.teaching import distillation
+from linnet.apps.teaching import distillation, teachers
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
 from linnet.files import beside, write_text
@@ -138,6 +138,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         **settings.batches,
     )
     model = Recogniser(front_end, _network(settings, front_end, tokens), tokens)
+    taught_by = teachers(settings, model)
     training = Training(
         model=model,
         waveform_augment=instantiate(settings.augment.waveform),
@@ -150,12 +151,10 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         record=record,
         rarity=settings.rarity,
         evenness=settings.evenness,
-        distillation=distillation(settings, model),
+        distillation=distillation(settings, model, [teacher for teacher, _ in taught_by]),
     )
     begun = begin(settings, model)
-    if begun is not None:
-        heard = {*record["training_speakers"], *begun.get("training_speakers", [])}
-        record |= {"start": begun, "training_speakers": sorted(heard)}
+    _add_earlier(record, begun, [known for _, known in taught_by])
     noise = source.noise()
     if noise is not None:
         pieces = [torch.from_numpy(data.waveform_of(cut)) for cut in noise]
@@ -163,6 +162,19 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
     if front_end.normalisation == "training" and begun is None:
         front_end.set_statistics(*data.statistics(front_end, batches.train_dataloader()))
     return training, batches, record
+
+
+def _add_earlier(
+    record: dict[str, Any], begun: dict[str, Any] | None, teachers: list[dict[str, Any]]
+) -> None:
+    """Add to the record of a training those of the trainings that it builds on."""
+    if begun is not None:
+        record["start"] = begun
+    if teachers:
+        record["teachers"] = teachers
+    earlier = [*([] if begun is None else [begun]), *teachers]
+    heard = {speaker for one in [record, *earlier] for speaker in one.get("training_speakers", [])}
+    record["training_speakers"] = sorted(heard)
 
 
 def _check_exportable(settings: DictConfig) -> None:

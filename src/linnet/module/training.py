@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from linnet import decode, metrics
-from linnet.aligned import aligned_loss
+from linnet.aligned import aligned_loss, stream_weights
 from linnet.augment import Gain, SpecAugment, Warp, WaveformAugment
 from linnet.data import Batch, Corpus
 from linnet.distill import Distillation
@@ -37,7 +37,7 @@ class Training(lightning.LightningModule):
         record: what is known about this run, kept in its checkpoints.
         rarity: how many times rarer what is to be spotted is in use than in training.
         evenness: of what is strung together; at 0 every piece counts alike, at 1 every token.
-        distillation: adds what a teacher hears; without one the texts alone are learnt.
+        distillation: adds what teachers hear; without any the texts alone are learnt.
     """
 
     def __init__(
@@ -109,7 +109,8 @@ class Training(lightning.LightningModule):
         loss = self._stream_loss(self.rarity(log_probs), steps, samples, batch)
         if self._distillation is not None:
             heard = (waveform, samples)
-            loss = self._distillation(loss, log_probs, steps, batch.tokens, heard)
+            weights = stream_weights(batch.tokens, batch.pieces, evenness=self._evenness)
+            loss = self._distillation(loss, log_probs, steps, weights, heard)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(samples))
         return loss
 
