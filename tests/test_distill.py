@@ -198,6 +198,23 @@ def test_a_student_approaches_its_teacher(monkeypatch: pytest.MonkeyPatch) -> No
     assert losses[-1] < 0.8 * losses[0]
 
 
+def test_validation_tells_how_far_a_student_is_from_its_teachers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def logged(teacher: Recogniser, weight: float) -> float:
+        trains = made(recogniser("student").eval(), distillation(weight, teacher))
+        told: dict[str, float] = {}
+        monkeypatch.setattr(trains, "log", lambda name, value, **_: told.update({name: value}))
+        with torch.no_grad():
+            trains.validation_step(batch(), 0)
+        return float(told["valid/loss"])
+
+    itself = recogniser("student")
+    assert logged(itself, 1.0) == pytest.approx(0.0, abs=1e-4)
+    assert logged(recogniser("teacher"), 1.0) > 0.1
+    assert logged(itself, 0.5) == pytest.approx(logged(itself, 0.0) / 2, rel=1e-4)
+
+
 def test_several_teachers_count_alike() -> None:
     one, other = recogniser("teacher"), recogniser("student")
     heard = (batch().waveform, batch().samples)

@@ -107,10 +107,9 @@ class Training(lightning.LightningModule):
         features, steps = model.front_end.from_log_mel(log_mel, frames)
         log_probs = model.network(features, steps)
         loss = self._stream_loss(self.rarity(log_probs), steps, samples, batch)
-        if self._distillation is not None:
-            heard = (waveform, samples)
-            weights = stream_weights(batch.tokens, batch.pieces, evenness=self._evenness)
-            loss = self._distillation(loss, log_probs, steps, weights, heard)
+        loss = self._taught(
+            loss, log_probs, steps, batch._replace(waveform=waveform, samples=samples)
+        )
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(samples))
         return loss
 
@@ -118,7 +117,7 @@ class Training(lightning.LightningModule):
         """Keep what was said and what was recognised."""
         heard, steps = self.recogniser(batch.waveform, batch.samples)
         log_probs = self.rarity(heard)
-        loss = self._loss(log_probs, steps, batch)
+        loss = self._taught(self._loss(log_probs, steps, batch), heard, steps, batch)
         self.log("valid/loss", loss, batch_size=len(batch.samples))
         told = self.recogniser.tokenizer.decode
         rows = zip(batch.ids, batch.tokens, log_probs.cpu().numpy(), steps, strict=True)
@@ -137,6 +136,20 @@ class Training(lightning.LightningModule):
         self.log("valid/wer", words.errors / max(words.reference, 1), prog_bar=True)
         self.log("valid/cer", characters.errors / max(characters.reference, 1))
         self.log("valid/accuracy", right / len(references), prog_bar=True)
+
+    def _taught(
+        self,
+        loss: Float[Tensor, ""],
+        log_probs: Float[Tensor, "batch steps tokens"],
+        steps: Int[Tensor, " batch"],
+        batch: Batch,
+    ) -> Float[Tensor, ""]:
+        """Give the loss with what teachers make of the batch, if there are any."""
+        if self._distillation is None:
+            return loss
+        weights = stream_weights(batch.tokens, batch.pieces, evenness=self._evenness)
+        heard = (batch.waveform, batch.samples)
+        return self._distillation(loss, log_probs, steps, weights, heard)
 
     def _stream_loss(
         self,
