@@ -79,6 +79,17 @@ def test_without_a_report_the_best_epoch_counts_and_the_table_says_so(
     assert "valid wer, best epoch" in said
 
 
+def test_a_loss_is_not_taken_for_an_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(tmp_path / "run", "gru", 0, 0.75, report=False)
+    record = tmp_path / "run" / "record.json"
+    record.write_text(record.read_text().replace("valid/wer", "valid/loss"))
+    assert main(["compare", str(tmp_path / "run"), "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "chosen by valid/loss, which is no accuracy; run linnet evaluate model=" in said
+
+
 def test_a_figure_of_one_run_has_no_interval_and_equal_runs_have_none_to_speak_of() -> None:
     assert comparing.interval([0.5]) == (None, None)
     assert comparing.interval([0.5, 0.5, 0.5]) == (0.5, 0.5)

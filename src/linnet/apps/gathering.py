@@ -19,6 +19,8 @@ from linnet.errors import InputError, LinnetError
 
 # Figures of a report that can stand for accuracy, the most telling first.
 _FIGURES = ("closed_set_accuracy", "accuracy_with_rejection", "sentence_accuracy")
+# What chooses the best epoch, and whether it counts errors.
+_MONITORED = {"valid/accuracy": False, "valid/wer": True, "valid/cer": True}
 _NO_DIFFERENCE = ("seed", "resume")
 _LAYERS, _HIDDEN = "model.layers", "model.hidden"
 _STACKS = ("model.stack", "frontend.stack")
@@ -93,7 +95,13 @@ def read(folder: Path) -> Run:
         else:
             monitor = settings["checkpoints"]["monitor"]
             best = float(result["best"])
-            accuracy = best if monitor.endswith("accuracy") else max(0.0, 1 - best)
+            if monitor not in _MONITORED:
+                raise InputError(
+                    f"{folder}: its best epoch was chosen by {monitor}, which is no accuracy; run "
+                    f"linnet evaluate model={folder / 'checkpoints' / 'best.ckpt'} "
+                    f"output={folder / 'report'}"
+                )
+            accuracy = max(0.0, 1 - best) if _MONITORED[monitor] else best
             measured_on, answers = f"{monitor.replace('/', ' ')}, best epoch", None
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise InputError(
