@@ -158,11 +158,11 @@ def batch() -> Batch:
     )
 
 
-def distillation(weight: float, *teachers: Recogniser) -> Distillation:
-    known = teachers or (recogniser("teacher"),)
+def distillation(weight: float, teacher: Recogniser | None = None) -> Distillation:
+    teacher = teacher or recogniser("teacher")
     return Distillation(
-        teachers=known,
-        teacher_steps_s=[teacher.seconds(1) for teacher in known],
+        teacher=teacher,
+        teacher_step_s=teacher.seconds(1),
         student_step_s=0.04,
         weight=weight,
         latest_s=0.2,
@@ -215,15 +215,6 @@ def test_validation_tells_how_far_a_student_is_from_its_teachers(
     assert logged(itself, 0.5) == pytest.approx(logged(itself, 0.0) / 2, rel=1e-4)
 
 
-def test_several_teachers_count_alike() -> None:
-    one, other = recogniser("teacher"), recogniser("student")
-    heard = (batch().waveform, batch().samples)
-    first, second = (distillation(0.5, alone).targets(*heard, 20) for alone in (one, other))
-    together = distillation(0.5, one, other).targets(*heard, 20)
-    assert not torch.allclose(first, second, atol=1e-3)
-    torch.testing.assert_close(together, (first + second) / 2)
-
-
 def test_a_students_checkpoint_holds_nothing_of_the_teacher() -> None:
     student = recogniser("student")
     with_teacher = made(student, distillation(0.5))
@@ -244,20 +235,18 @@ def saved_teacher(path: Path) -> Path:
 )
 def test_a_teacher_that_is_not_there_is_asked_for(overrides: list[str], message: str) -> None:
     with pytest.raises((ConfigError, ModelError), match=message):
-        teaching.teachers(config.compose("train", overrides), recogniser("student"))
+        teaching.distillation(config.compose("train", overrides), recogniser("student"))
 
 
 def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
-    first, second = (saved_teacher(tmp_path / name) for name in ("a.ckpt", "b.ckpt"))
-    settings = config.compose("train", [f"teacher=[{first},{second}]"])
+    settings = config.compose("train", [f"teacher={saved_teacher(tmp_path / 'a.ckpt')}"])
     student = recogniser("student")
-    found = [teacher for teacher, _ in teaching.teachers(settings, student)]
-    assert len(found) == 2
-    assert isinstance(teaching.distillation(settings, student, found), Distillation)
-    found[1].tokenizer = type(small_model.TOKENIZER)("xyz")
-    small_model.saved(found[1], second, {})
-    with pytest.raises(ConfigError, match=r"b\.ckpt: its .* train both with one tokenizer"):
-        teaching.teachers(settings, student)
+    made, record = teaching.distillation(settings, student)
+    assert isinstance(made, Distillation)
+    assert record == {}
+    student.tokenizer = type(small_model.TOKENIZER)("xyz")
+    with pytest.raises(ConfigError, match="train both with one tokenizer"):
+        teaching.distillation(settings, student)
 
 
 def test_numbers_that_make_no_sense_are_refused() -> None:

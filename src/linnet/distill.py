@@ -1,19 +1,14 @@
-"""Distillation: a network that streams, or a smaller one, learns what better ones hear.
+"""Distillation: a network that streams, or a smaller one, learns what a better one hears.
 
-    waveform -> teachers -> posteriors -> the student's steps -> mean -> divergence -+-> loss
-                                                              texts -> CTC loss -----+
+    waveform -> teacher -> posteriors -> the student's steps -> shifted -> divergence -+-> loss
+                                                       texts -> CTC loss --------------+
 
 The teacher's posteriors are targets step by step (Kurata and Audhkhasi 2019 guide spikes likewise).
 Two things keep that from working as it is: teacher and student may count time in steps of different
 length, and a student that hears less of the future says the same thing later. So the posteriors are
 brought to the student's steps, keeping each spike whole, and each clip is compared at the delay
 that fits it best.
-
-Several teachers, whose posteriors are averaged, are surer together than each alone (Hinton et al.
-2015): what only one of them takes for a keyword hardly counts.
 """
-
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -25,23 +20,23 @@ _LOST = 0.5
 
 
 class Distillation:
-    """Mixes the loss of the texts with the divergence from teachers.
+    """Mixes the loss of the texts with the divergence from a teacher.
 
-    Not a module: a teacher is no part of the student's weights or checkpoints.
+    Not a module: the teacher is no part of the student's weights or checkpoints.
 
     Args:
-        teachers: each waveforms and samples to log-probabilities and steps; they are not trained.
-        teacher_steps_s: length of the steps of each.
+        teacher: waveforms and samples to log-probabilities and steps; it is not trained.
+        teacher_step_s: length of its steps.
         student_step_s: length of the student's steps.
         weight: of the divergence, 0 to 1; the loss of the texts has the rest.
-        latest_s: the longest delay of the student behind its teachers.
+        latest_s: the longest delay of the student behind its teacher.
     """
 
     def __init__(
         self,
         *,
-        teachers: Sequence[torch.nn.Module],
-        teacher_steps_s: Sequence[float],
+        teacher: torch.nn.Module,
+        teacher_step_s: float,
         student_step_s: float,
         weight: float,
         latest_s: float,
@@ -51,8 +46,8 @@ class Distillation:
                 f"distillation: weight={weight} must lie between 0 and 1, latest_s={latest_s} must "
                 "not be negative"
             )
-        self._teachers = [one.eval().requires_grad_(requires_grad=False) for one in teachers]
-        self._ratios = [student_step_s / teacher_step_s for teacher_step_s in teacher_steps_s]
+        self._teacher = teacher.eval().requires_grad_(requires_grad=False)
+        self._ratio = student_step_s / teacher_step_s
         self._weight = weight
         self._latest = round(latest_s / student_step_s)
 
@@ -63,12 +58,9 @@ class Distillation:
         samples: Int[Tensor, " batch"],
         longest: int,
     ) -> Float[Tensor, "batch {longest} tokens"]:
-        """Give what the teachers make of the clips, in ``longest`` steps of the student."""
-        told = []
-        for teacher, ratio in zip(self._teachers, self._ratios, strict=True):
-            log_probs, steps = teacher.to(waveform.device)(waveform, samples)
-            told.append(in_steps(log_probs.float().exp(), steps, longest, ratio))
-        return torch.stack(told).mean(0)
+        """Give what the teacher makes of the clips, in ``longest`` steps of the student."""
+        log_probs, steps = self._teacher.to(waveform.device)(waveform, samples)
+        return in_steps(log_probs.float().exp(), steps, longest, self._ratio)
 
     def __call__(
         self,
@@ -85,7 +77,7 @@ class Distillation:
             log_probs: of the student.
             steps: of each clip.
             weights: of each clip's divergence, those that its text has in ``loss``.
-            heard: waveforms and their samples, for the teachers.
+            heard: waveforms and their samples, for the teacher.
         """
         targets = self.targets(*heard, log_probs.shape[1])
         divergences = divergence(log_probs.float(), steps, targets, self._latest)

@@ -221,10 +221,12 @@ class Page {
 
 /** Say in a line what a model is. */
 function facts({ network, files, tokenizer, sample_rate: rate }) {
-  const direction = network.bidirectional ? "bidirectional " : "";
+  const { layers, hidden, bidirectional, cell } = network.networks?.[0] ?? network;
+  const times = network.networks ? `${network.networks.length} networks of ` : "";
+  const direction = bidirectional ? "bidirectional " : "";
   const size = (files["model.onnx"].bytes / 1e6).toFixed(1);
   return (
-    `${network.layers} × ${network.hidden} ${direction}${network.cell.toUpperCase()}, ` +
+    `${times}${layers} × ${hidden} ${direction}${cell.toUpperCase()}, ` +
     `${tokenizer.tokens.length - 1} ${tokenizer.kind}, ${rate / 1000} kHz, ${size} MB, checked`
   );
 }

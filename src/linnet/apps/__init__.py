@@ -22,6 +22,7 @@ VERBS = {
     "calibrate": "find the thresholds of keywords for a rate of false alarms per hour",
     "streams": "make long recordings out of clips, with the times of what is said",
     "confusable": "tell how risky a keyword is, before anything is recorded",
+    "join": "make one checkpoint of several, which answers with their mean posteriors",
     "export": "turn a checkpoint into a folder of ONNX graphs, proven equal to it",
     "transcribe": "write down what is said in recordings, with an exported model",
     "spot": "find keywords in recordings, with an exported model",

@@ -121,8 +121,6 @@ def _quoted(argument: str, verb: str) -> str:
     key, _, value = argument.partition("=")
     if key not in _PATHS or value[:1] in ("'", '"', "") or (key == "model" and verb == "train"):
         return argument
-    if key == "teacher" and value[0] + value[-1] == "[]":
-        return argument  # several, as Hydra reads a list
     return f"{_PATHS[key]}={literal(value)}"
 
 
@@ -162,14 +160,6 @@ def checkpoint(settings: DictConfig, key: str, *, does: str) -> Path | None:
     if named == "":
         raise ConfigError(f"this experiment {does}: add {key}=PATH, a checkpoint of linnet train")
     return None if named is None else Path(named)
-
-
-def checkpoints(settings: DictConfig, key: str, *, does: str) -> list[Path]:
-    """Give the checkpoints that setting ``key`` names, one or a list, as ``checkpoint`` does."""
-    if OmegaConf.is_list(settings[key]):
-        return [Path(named) for named in settings[key]]
-    named = checkpoint(settings, key, does=does)
-    return [] if named is None else [named]
 
 
 def _unquoted(value: str) -> str:

@@ -64,7 +64,12 @@ def inspect(model: Path, recordings: Sequence[Path], output: Path) -> Path:
 
 
 def _check_kind(subject: Subject, model: Path) -> None:
-    """Refuse a network whose layers read each step more than once."""
+    """Refuse a network whose layers read each step more than once, and several networks."""
+    if networks := subject.settings.get("networks"):
+        raise ModelError(
+            f"{model}: {len(networks)} networks, joined; inspect one of the checkpoints that "
+            "linnet join was given"
+        )
     if subject.settings.get("kind") == "chunked":
         raise ModelError(
             f"{model}: this network reads in chunks, each step several times, so it has no single "

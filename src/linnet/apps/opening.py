@@ -206,8 +206,12 @@ def _facts(
 def _ordered(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Give the settings of a network that say what it is, the most telling first."""
     first = [name for name in ("kind", "cell", "layers", "hidden") if name in settings]
-    rest = sorted(set(settings) - {*first, "features", "tokens", "dropout"})
-    return {name: settings[name] for name in [*first, *rest]}
+    rest = sorted(set(settings) - {*first, "features", "tokens", "dropout", "networks"})
+    found = {name: settings[name] for name in [*first, *rest]}
+    for number, one in enumerate(settings.get("networks", ()), start=1):
+        told = (f"{name} {_plain(value)}" for name, value in _ordered(one).items())
+        found[f"network {number}"] = f"({', '.join(told)})"
+    return found
 
 
 def _plain(value: object) -> str:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,13 @@ from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.finishing import finish
 from linnet.apps.starting import begin
-from linnet.apps.teaching import distillation, teachers
+from linnet.apps.teaching import distillation
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
 from linnet.files import beside, write_text
 from linnet.frontend import FrontEnd
 from linnet.model import Network
-from linnet.module import CheckpointFile, Recogniser, Training
+from linnet.module import CheckpointFile, Recogniser, Training, training_speakers
 from linnet.text import Tokenizer
 
 _RECORDED = (
@@ -138,7 +138,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         **settings.batches,
     )
     model = Recogniser(front_end, _network(settings, front_end, tokens), tokens)
-    taught_by = teachers(settings, model)
+    distilled, teacher = distillation(settings, model)
     training = Training(
         model=model,
         waveform_augment=instantiate(settings.augment.waveform),
@@ -151,10 +151,10 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         record=record,
         rarity=settings.rarity,
         evenness=settings.evenness,
-        distillation=distillation(settings, model, [teacher for teacher, _ in taught_by]),
+        distillation=distilled,
     )
     begun = begin(settings, model)
-    _add_earlier(record, begun, [known for _, known in taught_by])
+    _add_earlier(record, {"start": begun, "teacher": teacher})
     noise = source.noise()
     if noise is not None:
         pieces = [torch.from_numpy(data.waveform_of(cut)) for cut in noise]
@@ -164,17 +164,11 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
     return training, batches, record
 
 
-def _add_earlier(
-    record: dict[str, Any], begun: dict[str, Any] | None, teachers: list[dict[str, Any]]
-) -> None:
+def _add_earlier(record: dict[str, Any], earlier: Mapping[str, dict[str, Any] | None]) -> None:
     """Add to the record of a training those of the trainings that it builds on."""
-    if begun is not None:
-        record["start"] = begun
-    if teachers:
-        record["teachers"] = teachers
-    earlier = [*([] if begun is None else [begun]), *teachers]
-    heard = {speaker for one in [record, *earlier] for speaker in one.get("training_speakers", [])}
-    record["training_speakers"] = sorted(heard)
+    known = {name: one for name, one in earlier.items() if one is not None}
+    record |= known
+    record["training_speakers"] = training_speakers(record, *known.values())
 
 
 def _check_exportable(settings: DictConfig) -> None:

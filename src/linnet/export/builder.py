@@ -4,7 +4,8 @@ Every node is named ``scope/what`` and its output carries the node's name, so th
 viewer says what flows through it. A constant is stored once, however many nodes read it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,20 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, Shaped[np.ndarray, ...]] = {}
+        self._scope = ""
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Put ``name/`` before the names of the nodes and weights that are added inside."""
+        outside, self._scope = self._scope, f"{self._scope}{name}/"
+        try:
+            yield
+        finally:
+            self._scope = outside
 
     def node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401
         """Add a node with one output, which is named like it, and give that name."""
+        name = f"{self._scope}{name}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name, **attributes))
         return name
 
@@ -41,6 +53,9 @@ class Graph:
 
     def constant(self, name: str, values: Shaped[np.ndarray, "..."]) -> str:
         """Store ``values`` under ``name``, once, and give the name."""
+        return self._store(f"{self._scope}{name}", values)
+
+    def _store(self, name: str, values: Shaped[np.ndarray, "..."]) -> str:
         known = self._constants.setdefault(name, values)
         if known.dtype != values.dtype or not np.array_equal(known, values):
             raise ValueError(f"the constant {name!r} is already there with other values")
@@ -48,11 +63,11 @@ class Graph:
 
     def number(self, value: int | float, kind: type[np.generic] = np.float32) -> str:
         """Give a constant without axes."""
-        return self.constant(f"{np.dtype(kind).name}/{value:.9g}", np.array(value, dtype=kind))
+        return self._store(f"{np.dtype(kind).name}/{value:.9g}", np.array(value, dtype=kind))
 
     def ints(self, *values: int) -> str:
         """Give a constant with one axis of integers: axes, sizes, positions."""
-        return self.constant(f"ints/{'_'.join(map(str, values))}", np.array(values, dtype=np.int64))
+        return self._store(f"ints/{'_'.join(map(str, values))}", np.array(values, dtype=np.int64))
 
     def cast(self, name: str, source: str, kind: type[np.generic]) -> str:
         """Add a conversion of ``source`` to another type of number."""

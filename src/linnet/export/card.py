@@ -165,7 +165,8 @@ def _front_matter(report: Mapping[str, Any] | None, name: str) -> str:
 
 
 def _summary(described: Mapping[str, Any]) -> str:
-    network, symbols = described["network"], described["tokenizer"]
+    joined, symbols = described["network"].get("networks", ()), described["tokenizer"]
+    network = joined[0] if joined else described["network"]
     tokens = symbols["tokens"][1:]
     way = {"lookahead": "a streaming", "chunked": "a chunked bidirectional"}.get(
         str(network.get("kind", "")),
@@ -179,9 +180,10 @@ def _summary(described: Mapping[str, Any]) -> str:
     letters = "phonemes" if symbols["kind"] == Phonemes.kind else "characters"
     parts = [f"{len(tokens) - len(whole)} {letters}"] if len(whole) < len(tokens) else []
     parts += [f"{len(whole)} words ({', '.join(whole[:_WORDS])}{more})"] if whole else []
+    more_networks = f" It is the mean of {len(joined)} such networks." if joined else ""
     return (
         f"A small speech recogniser: {way} {network['cell'].upper()} of {network['layers']} layers "
-        f"of {network['hidden']} units, trained with CTC on {' and '.join(parts)}."
+        f"of {network['hidden']} units, trained with CTC on {' and '.join(parts)}.{more_networks}"
     )
 
 

@@ -97,7 +97,7 @@ def metadata_of(
         "sample_rate": str(front_end.sample_rate),
         "subsampling_factor": str(front_end.stack),
         "version": str(VERSION),
-        "vocab_size": str(network.head.out_features),
+        "vocab_size": str(network.settings["tokens"]),
     }
 
 
@@ -107,7 +107,7 @@ def check_parts(front_end: FrontEnd, network: Network, tokenizer: Tokenizer) -> 
     Raises:
         ModelError: they are not, or a weight is no number.
     """
-    features, tokens = network.settings["features"], network.head.out_features
+    features, tokens = network.settings["features"], network.settings["tokens"]
     if features != front_end.features:
         raise ModelError(
             f"the front-end gives {front_end.features} features a step, the network takes "

@@ -22,6 +22,7 @@ from linnet.export.builder import FLOAT, INT64, Graph
 from linnet.export.convolutions import convolutions
 from linnet.filters import LOG_FLOOR
 from linnet.frontend import VARIANCE_EPSILON, FrontEnd
+from linnet.joined import JoinedNetwork
 from linnet.model import Network
 from linnet.stacked import StackedNetwork
 from linnet.streaming import StreamingNetwork
@@ -44,7 +45,7 @@ def waveform_graph(
     return graph.model(
         "linnet_waveform",
         {"x": (FLOAT, ("N", "S"))},
-        {"logits": (FLOAT, ("N", "T_out", network.head.out_features))},
+        {"logits": (FLOAT, ("N", "T_out", network.settings["tokens"]))},
         metadata,
     )
 
@@ -64,7 +65,7 @@ def features_graph(
         "linnet_features",
         {"x": (FLOAT, ("N", "T", front_end.mel.shape[1])), "x_lens": (INT64, ("N",))},
         {
-            "log_probs": (FLOAT, ("N", "T_out", network.head.out_features)),
+            "log_probs": (FLOAT, ("N", "T_out", network.settings["tokens"])),
             "log_probs_len": (INT64, ("N",)),
         },
         metadata,
@@ -154,6 +155,9 @@ def _stacked(graph: Graph, front_end: FrontEnd, cepstra: str) -> str:
 
 def _network(graph: Graph, network: Network, features: str, steps: str, output: str) -> None:
     """Add the network over whole clips; ``output`` names the log-probabilities [N, T', V]."""
+    if isinstance(network, JoinedNetwork):
+        _joined(graph, network, features, steps, output)
+        return
     if isinstance(network, StreamingNetwork):
         layers.head(graph, network, piecewise.whole(graph, network, features, steps), output)
         return
@@ -167,6 +171,19 @@ def _network(graph: Graph, network: Network, features: str, steps: str, output: 
             states = layers.joined(graph, network, layer, states, given)
     batch_first = graph.node("Transpose", "network/batch_first", states, perm=[1, 0, 2])
     layers.head(graph, network, batch_first, output)
+
+
+def _joined(graph: Graph, network: JoinedNetwork, features: str, steps: str, output: str) -> None:
+    """Add each network, and the logarithm of the mean of their posteriors."""
+    told = []
+    for number, part in enumerate(network.parts):
+        scope = f"network_{number}"
+        with graph.scope(scope):
+            _network(graph, part, features, steps, "log_probs")
+        told.append(graph.node("Unsqueeze", f"{scope}/one", f"{scope}/log_probs", graph.ints(0)))
+    side_by_side = graph.node("Concat", "joined/all", *told, axis=0)
+    total = graph.node("ReduceLogSumExp", "joined/total", side_by_side, axes=[0], keepdims=0)
+    graph.node("Sub", output, total, graph.number(math.log(len(told))))
 
 
 def _layer(graph: Graph, network: Network, layer: int, source: str, steps: str) -> str:

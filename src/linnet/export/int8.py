@@ -61,7 +61,7 @@ def rounded_network(network: Network) -> Network:
     with torch.no_grad():
         for name, weight in copied.named_parameters():
             kind = name.rpartition(".")[2]
-            if name == "head.weight" or kind.startswith(("weight_ih", "weight_hh")):
+            if name.endswith("head.weight") or kind.startswith(("weight_ih", "weight_hh")):
                 values, scale = rounded(weight.to("cpu", torch.float32).numpy())
                 weight.copy_(torch.from_numpy(values * scale))
     return copied

@@ -48,7 +48,7 @@ def build(
         network: of the checkpoint.
         metadata: of the encoders; the other two hold nothing that was learnt.
     """
-    tokens = network.head.out_features
+    tokens = network.settings["tokens"]
     brief = {"version": metadata["version"]}
     made = {
         ENCODER: _encoder(front_end, network, {**metadata, "model_type": "zipformer2"}),
@@ -64,7 +64,7 @@ def _encoder(front_end: FrontEnd, network: Network, metadata: Mapping[str, str])
     """Give the graph from log-mel to the log-probabilities of each step and of the one before."""
     graph = Graph()
     steps = graphs.from_log_mel(graph, front_end, network, "log_probs")
-    tokens = network.head.out_features
+    tokens = network.settings["tokens"]
     nothing = graph.constant("before/nothing", np.full((1, 1, tokens), _NOTHING, np.float32))
     batch = graph.size("before/batch", "log_probs", 0)
     shape = graph.node("Concat", "before/shape", batch, graph.ints(1, tokens), axis=0)
@@ -87,7 +87,7 @@ def _stream_encoder(
     In ``c`` stand one after the other the log-probabilities of the step before, what the answers
     to come still need, and the frames so far.
     """
-    graph, tokens = Graph(), network.head.out_features
+    graph, tokens = Graph(), network.settings["tokens"]
     layer_count, hidden = network.recurrent.num_layers, network.recurrent.hidden_size
     waiting = network.pending_width * network.lookahead
     carried = tokens + waiting + 1

@@ -8,7 +8,17 @@ configuration.
 """
 
 from linnet.module.checkpoints import CheckpointFile, load, load_to_train
+from linnet.module.joining import join, training_speakers
 from linnet.module.recogniser import FORMAT, Recogniser
 from linnet.module.training import Training
 
-__all__ = ["FORMAT", "CheckpointFile", "Recogniser", "Training", "load", "load_to_train"]
+__all__ = [
+    "FORMAT",
+    "CheckpointFile",
+    "Recogniser",
+    "Training",
+    "join",
+    "load",
+    "load_to_train",
+    "training_speakers",
+]

@@ -16,6 +16,7 @@ clip's end count as zeros, the mean of the training set; so an answer never depe
 from collections.abc import Mapping
 from typing import Any
 
+from linnet.joined import JoinedNetwork
 from linnet.model import Network
 from linnet.normalised import NormalisedNetwork
 from linnet.stacked import StackedNetwork
@@ -50,4 +51,6 @@ def network(settings: Mapping[str, Any]) -> Network:
         settings: as in a network's ``settings``; without a ``kind`` it reads whole clips.
     """
     arguments = dict(settings)
+    if arguments.get("kind") == "joined":
+        return JoinedNetwork([network(one) for one in arguments["networks"]])
     return KINDS[arguments.pop("kind", "whole")](**arguments)
