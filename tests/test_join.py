@@ -142,7 +142,10 @@ def test_one_graph_holds_both_and_int8_weights_of_both(folder: Path) -> None:
 def test_the_card_says_how_many_and_inspect_asks_for_one_of_them(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "the mean of 2 such networks" in (folder / "model" / "README.md").read_text()
+    assert (
+        "units, their posteriors averaged, trained with CTC"
+        in (folder / "model" / "README.md").read_text()
+    )
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, small_model.clips(1)[0], 16000)
     for subject in ("model", "together.ckpt"):

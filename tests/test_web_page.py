@@ -15,10 +15,11 @@ from linnet import audio
 from linnet.apps import vendoring
 from linnet.apps.serving import Server
 from linnet.export import export
+from linnet.joined import JoinedNetwork
 from linnet.keywords import Keyword
 from linnet.runtime import Model, load
 from linnet.text import Phonemes
-from small_model import RECORD, clips, exported, front_end, network, silent
+from small_model import RECORD, TOKENIZER, clips, exported, front_end, network, silent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -192,6 +193,25 @@ def test_a_recording_is_heard_as_the_runtime_hears_it(
     seen.listen_for(*added)
     again = model.spot(waveform, 16000, added)
     assert sum(one[0] == "e" for one in seen.detections()) == len(again) > 0
+
+
+def test_joined_networks_answer_in_the_page_as_one(
+    browser: Any, serve: Any, long_recording: Path, tmp_path: Path
+) -> None:
+    made = front_end()
+    both = JoinedNetwork([network(made.features), network(made.features, hidden=16)])
+    settings: dict[str, Any] = {"longest_s": 1.0, "say": silent}
+    export(made, both, TOKENIZER, RECORD, tmp_path / "both", clips(), **settings)
+    visit = Visit(browser, serve(tmp_path / "both"))
+    facts = visit.page.text_content("#model-facts")
+    told = "2 \u00d7 24 bidirectional GRU and 2 \u00d7 16 bidirectional GRU, "
+    assert facts.startswith(told)
+    visit.open(long_recording)
+    expected = load(tmp_path / "both").transcribe(audio.read(long_recording), 16000).text
+    assert len(expected) > 5
+    assert visit.page.text_content("#text").strip() == expected
+    assert visit.said == []
+    visit.context.close()
 
 
 def test_phonemes_are_shown_as_the_words_that_they_tell(

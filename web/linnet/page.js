@@ -221,12 +221,13 @@ class Page {
 
 /** Say in a line what a model is. */
 function facts({ network, files, tokenizer, sample_rate: rate }) {
-  const { layers, hidden, bidirectional, cell } = network.networks?.[0] ?? network;
-  const times = network.networks ? `${network.networks.length} networks of ` : "";
-  const direction = bidirectional ? "bidirectional " : "";
+  const kinds = (network.networks ?? [network]).map(({ layers, hidden, bidirectional, cell }) => {
+    const direction = bidirectional ? "bidirectional " : "";
+    return `${layers} × ${hidden} ${direction}${cell.toUpperCase()}`;
+  });
   const size = (files["model.onnx"].bytes / 1e6).toFixed(1);
   return (
-    `${times}${layers} × ${hidden} ${direction}${cell.toUpperCase()}, ` +
+    `${kinds.join(" and ")}, ` +
     `${tokenizer.tokens.length - 1} ${tokenizer.kind}, ${rate / 1000} kHz, ${size} MB, checked`
   );
 }

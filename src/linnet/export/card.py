@@ -165,13 +165,10 @@ def _front_matter(report: Mapping[str, Any] | None, name: str) -> str:
 
 
 def _summary(described: Mapping[str, Any]) -> str:
-    joined, symbols = described["network"].get("networks", ()), described["tokenizer"]
-    network = joined[0] if joined else described["network"]
+    network, symbols = described["network"], described["tokenizer"]
+    kinds = [_kind(one) for one in network.get("networks", [network])]
+    made = " and ".join(kinds) + (", their posteriors averaged" if len(kinds) > 1 else "")
     tokens = symbols["tokens"][1:]
-    way = {"lookahead": "a streaming", "chunked": "a chunked bidirectional"}.get(
-        str(network.get("kind", "")),
-        "a bidirectional" if network.get("bidirectional") else "a unidirectional",
-    )
     whole = {
         "words": tokens,
         "mixed": [token for token in tokens if is_whole(token)],
@@ -180,11 +177,17 @@ def _summary(described: Mapping[str, Any]) -> str:
     letters = "phonemes" if symbols["kind"] == Phonemes.kind else "characters"
     parts = [f"{len(tokens) - len(whole)} {letters}"] if len(whole) < len(tokens) else []
     parts += [f"{len(whole)} words ({', '.join(whole[:_WORDS])}{more})"] if whole else []
-    more_networks = f" It is the mean of {len(joined)} such networks." if joined else ""
-    return (
-        f"A small speech recogniser: {way} {network['cell'].upper()} of {network['layers']} layers "
-        f"of {network['hidden']} units, trained with CTC on {' and '.join(parts)}.{more_networks}"
+    return f"A small speech recogniser: {made}, trained with CTC on {' and '.join(parts)}."
+
+
+def _kind(network: Mapping[str, Any]) -> str:
+    """Say in words what one network is."""
+    way = {"lookahead": "a streaming", "chunked": "a chunked bidirectional"}.get(
+        str(network.get("kind", "")),
+        "a bidirectional" if network.get("bidirectional") else "a unidirectional",
     )
+    size = f"{network['layers']} layers of {network['hidden']} units"
+    return f"{way} {network['cell'].upper()} of {size}"
 
 
 def _rows(sizes: Mapping[str, int], factors: Mapping[str, float]) -> list[dict[str, str]]:
