@@ -78,6 +78,17 @@ def test_posteriors_are_the_mean_and_the_record_is_that_of_both(
     assert record["training_speakers"] == ["ann", "bob", "cleo"]
 
 
+def test_what_is_joined_again_counts_as_its_parts(
+    pair: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    third = checkpoint(tmp_path / "c.ckpt", 2, ["dan"])
+    again, record = module.load(joined([joined(pair, capsys), third], capsys))
+    (clip,) = small_model.clips(1)
+    each = [np.exp(module.load(path)[0].log_probs(clip)) for path in (*pair, third)]
+    np.testing.assert_allclose(np.exp(again.log_probs(clip)), sum(each) / 3, atol=1e-5)
+    assert record["training_speakers"] == ["ann", "bob", "cleo", "dan"]
+
+
 def test_a_batch_of_all_lengths_is_the_mean_too() -> None:
     networks = [network(seed).eval() for seed in (0, 1, 2)]
     features, steps = torch.randn(3, 9, 160), torch.tensor([9, 4, 1])

@@ -27,7 +27,8 @@ class JoinedNetwork(Network):
     """Networks of the same features and tokens, their posteriors averaged.
 
     Args:
-        networks: at least two, each of whole clips.
+        networks: at least two, each of whole clips; one that is joined stands for its parts, so
+            that all count alike.
 
     Raises:
         ValueError: there are too few, or they differ in what they read or tell.
@@ -35,6 +36,7 @@ class JoinedNetwork(Network):
 
     def __init__(self, networks: Sequence[Network]) -> None:
         nn.Module.__init__(self)
+        networks = [part for one in networks for part in _parts(one)]
         if len(networks) < _FEWEST:
             raise ValueError(f"expected at least {_FEWEST} networks to join, got {len(networks)}")
         shared = {name: networks[0].settings[name] for name in _SHARED}
@@ -69,3 +71,7 @@ class JoinedNetwork(Network):
         """
         told = torch.stack([one(features, steps) for one in self.parts])
         return torch.logsumexp(told, dim=0) - math.log(len(told))
+
+
+def _parts(network: Network) -> list[Network]:
+    return network.parts if isinstance(network, JoinedNetwork) else [network]
