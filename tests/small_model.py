@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from linnet.export import export
 from linnet.frontend import FrontEnd
 from linnet.model import Network
-from linnet.module import Recogniser
+from linnet.module import Recogniser, save
 from linnet.text import Characters
 
 TOKENIZER = Characters("abcdefgh'é")
@@ -72,9 +72,8 @@ def silent(line: str) -> None:
 
 
 def saved(model: Recogniser, path: Path, record: dict[str, Any]) -> Path:
-    """Write a checkpoint as training leaves it."""
-    state = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "linnet": {**model.description(), "record": record}}, path)
+    """Write a checkpoint and give its path."""
+    save(model, path, record)
     return path
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from linnet import streaming
 from linnet.apps import comparing, main, memory
 from linnet.module import Recogniser
-from small_model import TOKENIZER, front_end
+from small_model import TOKENIZER, front_end, saved
 
 SIZES = {"hidden": 6, "layers": 1, "bidirectional": True, "dropout": 0.0}
 
@@ -22,7 +22,6 @@ def finished(folder: Path, cell: str, seed: int, accuracy: float, *, report: boo
     torch.manual_seed(seed)
     sizes = {"features": ends.features, "tokens": len(TOKENIZER.tokens), "cell": cell}
     made = Recogniser(ends, streaming.network({**SIZES, **sizes}), TOKENIZER)
-    weights = {f"recogniser.{name}": value for name, value in made.state_dict().items()}
     record: dict[str, Any] = {
         "seed": seed,
         "settings": {
@@ -33,8 +32,7 @@ def finished(folder: Path, cell: str, seed: int, accuracy: float, *, report: boo
         "result": {"seconds": 30.0, "epochs": 3, "best": round(1 - accuracy, 6)},
     }
     (folder / "checkpoints").mkdir(parents=True)
-    described = {**made.description(), "record": record}
-    torch.save({"linnet": described, "state_dict": weights}, folder / "checkpoints" / "best.ckpt")
+    saved(made, folder / "checkpoints" / "best.ckpt", record)
     (folder / "record.json").write_text(json.dumps(record))
     if report:
         (folder / "report").mkdir()

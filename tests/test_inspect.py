@@ -14,7 +14,7 @@ from linnet.apps import main
 from linnet.export.describing import build, describe
 from linnet.gates import words
 from linnet.module import Recogniser
-from small_model import RECORD, TOKENIZER, clips, front_end
+from small_model import RECORD, TOKENIZER, clips, front_end, saved
 
 SMALL = {"layers": 1, "hidden": 10, "bidirectional": True, "dropout": 0.0}
 JOINED = {"residual": True, "projection": 0, "directions": "summed"}
@@ -32,11 +32,7 @@ def recogniser(settings: dict[str, Any]) -> Recogniser:
 
 
 def checkpoint(path: Path, **settings: Any) -> Path:
-    model = recogniser(settings)
-    weights = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
-    described = {**model.description(), "record": RECORD}
-    torch.save({"linnet": described, "state_dict": weights}, path)
-    return path
+    return saved(recogniser(settings), path, RECORD)
 
 
 def graph(path: Path, **settings: Any) -> Path:
@@ -161,9 +157,7 @@ def test_what_cannot_be_shown_is_refused_in_a_line(
     sizes = {"features": ends.features, "tokens": len(TOKENIZER.tokens), "dropout": 0.0}
     network = streaming.network({**chunked, **sizes, "lookahead": 2})
     made = Recogniser(ends, network, TOKENIZER)
-    weights = {f"recogniser.{name}": value for name, value in made.state_dict().items()}
-    stream = tmp_path / "stream.ckpt"
-    torch.save({"linnet": {**made.description(), "record": {}}, "state_dict": weights}, stream)
+    stream = saved(made, tmp_path / "stream.ckpt", {})
     said = refused(capsys, str(stream), "--audio", str(recording))
     assert "reads in chunks" in said
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from jaxtyping import Float32
 
 from linnet import apps, runtime
-from linnet.module import FORMAT, Recogniser
-from small_model import RECORD, TOKENIZER, clips, exported, front_end, network
+from linnet.module import Recogniser
+from small_model import RECORD, TOKENIZER, clips, exported, front_end, network, saved
 
 WORDS = ("bad", "cab", "bead")
 
@@ -95,7 +94,7 @@ def test_calibrating_on_recordings_with_and_without_their_text(
 
 
 def test_the_forms_of_a_model_are_judged_side_by_side(place: Path, tmp_path: Path) -> None:
-    checkpoint = saved(tmp_path / "best.ckpt")
+    checkpoint = saved_checkpoint(tmp_path / "best.ckpt")
     call = [
         "evaluate",
         f"model={place / 'model'}",
@@ -140,14 +139,11 @@ def test_an_int8_graph_that_changed_or_is_gone_is_not_judged(
     assert not (tmp_path / "report").exists()
 
 
-def saved(path: Path) -> Path:
+def saved_checkpoint(path: Path) -> Path:
     """Save the checkpoint that the exported model is of."""
     made = front_end()
     model = Recogniser(made, network(made.features, layers=1, hidden=8), TOKENIZER)
-    weights = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
-    content = {**model.description(), "format": FORMAT, "record": RECORD}
-    torch.save({"linnet": content, "state_dict": weights}, path)
-    return path
+    return saved(model, path, RECORD)
 
 
 NOWHERE = ("keywords=[bad]", "data=folders", "data.root=nowhere")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import small_model
 from linnet import module
 from linnet.apps import config
 from linnet.errors import ConfigError
@@ -166,9 +167,7 @@ def test_the_configured_network_survives_its_checkpoint(option: str, tmp_path: P
     net = kinds[option](features=front_end.features, tokens=3, **settings)
     model = Recogniser(front_end, net, Words(["left", "up"])).eval()
     front_end.set_statistics(torch.full((40,), 2.0), torch.full((40,), 3.0))
-    state = {f"recogniser.{name}": value for name, value in model.state_dict().items()}
-    content = {"state_dict": state, "linnet": {**model.description(), "record": {}}}
-    torch.save(content, tmp_path / "a.ckpt")
+    small_model.saved(model, tmp_path / "a.ckpt", {})
     loaded, _ = module.load(tmp_path / "a.ckpt")
     assert type(loaded.network) is kinds[option]
     waveform = (0.1 * torch.randn(1, 16001), torch.tensor([16001]))

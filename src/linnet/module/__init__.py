@@ -7,7 +7,7 @@ the constructor arguments of front-end and network and the tokens, so that using
 configuration.
 """
 
-from linnet.module.checkpoints import CheckpointFile, load, load_to_train
+from linnet.module.checkpoints import CheckpointFile, load, load_to_train, save
 from linnet.module.joining import join, training_speakers
 from linnet.module.recogniser import FORMAT, Recogniser
 from linnet.module.training import Training
@@ -20,5 +20,6 @@ __all__ = [
     "join",
     "load",
     "load_to_train",
+    "save",
     "training_speakers",
 ]

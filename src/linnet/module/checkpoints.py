@@ -16,6 +16,7 @@ from linnet.errors import LinnetError, ModelError
 from linnet.files import beside
 from linnet.module.recogniser import FORMAT, Recogniser, recogniser
 
+_PREFIX = "recogniser."  # the attribute of ``Training`` that has the weights
 # What reading a damaged pickle can raise, by the documentation of pickle and by trial.
 _UNREADABLE = (
     AttributeError,
@@ -71,9 +72,10 @@ def load_to_train(path: Path) -> tuple[Recogniser, dict[str, Any]]:
             f"{path}: checkpoint format {description['format']}, but this version of Linnet reads "
             f"format {FORMAT}; train it again or use the version that wrote it"
         )
-    prefix = "recogniser."
     state = checkpoint["state_dict"]
-    weights = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
+    weights = {
+        name.removeprefix(_PREFIX): state[name] for name in state if name.startswith(_PREFIX)
+    }
     try:
         model = recogniser(description)
         model.load_state_dict(weights)
@@ -81,6 +83,17 @@ def load_to_train(path: Path) -> tuple[Recogniser, dict[str, Any]]:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: its weights and its description differ ({reason})") from error
     return model, description["record"]
+
+
+def save(model: Recogniser, path: Path, record: dict[str, Any]) -> None:
+    """Write a checkpoint that was not trained: as training leaves one, less what resuming needs.
+
+    Raises:
+        LinnetError: it cannot be written.
+    """
+    weights = {f"{_PREFIX}{name}": value for name, value in model.state_dict().items()}
+    described = {**model.description(), "record": record}
+    CheckpointFile().save_checkpoint({"state_dict": weights, "linnet": described}, path)
 
 
 class CheckpointFile(TorchCheckpointIO):

@@ -9,7 +9,7 @@ from typing import Any
 
 from linnet.errors import ConfigError
 from linnet.joined import JoinedNetwork
-from linnet.module.checkpoints import CheckpointFile, load
+from linnet.module.checkpoints import load, save
 from linnet.module.recogniser import Recogniser
 from linnet.streaming import StreamingNetwork
 
@@ -43,9 +43,7 @@ def join(paths: Sequence[Path], output: Path) -> Recogniser:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     joined = Recogniser(models[0].front_end, network, models[0].tokenizer)
-    state = {f"recogniser.{name}": value for name, value in joined.state_dict().items()}
-    known = {**joined.description(), "record": _together([record for _, record in loaded])}
-    CheckpointFile().save_checkpoint({"state_dict": state, "linnet": known}, output)
+    save(joined, output, _together([record for _, record in loaded]))
     return joined
 
 
