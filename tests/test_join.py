@@ -184,14 +184,12 @@ def test_only_what_hears_and_spells_alike_is_joined(
     assert "c.ckpt: its settings of the front-end differ from those of" in refused(
         first, str(other)
     )
-    shifted = [
-        small_model.saved(
-            Recogniser(ends, network(0), small_model.TOKENIZER), tmp_path / f"{mean}.ckpt", {}
-        )
-        for mean in (1.0, 2.0)
-        for ends in [small_model.front_end(cepstra=0, normalisation="training")]
-        if ends.set_statistics(torch.full((80,), mean), torch.ones(80)) is None
-    ]
+    shifted = []
+    for mean in (1.0, 2.0):
+        ends = small_model.front_end(cepstra=0, normalisation="training")
+        ends.set_statistics(torch.full((80,), mean), torch.ones(80))
+        model = Recogniser(ends, network(0), small_model.TOKENIZER)
+        shifted.append(small_model.saved(model, tmp_path / f"{mean}.ckpt", {}))
     assert "2.0.ckpt: its means and deviations of the features differ" in refused(
         *map(str, shifted)
     )
@@ -201,6 +199,11 @@ def test_only_what_hears_and_spells_alike_is_joined(
     assert "expected at least 2 networks to join, got 1" in refused(first)
     assert "named twice" in refused(first, first)
     assert "no such checkpoint" in refused(first, str(tmp_path / "none.ckpt"))
+    below_a_file = str(pair[1] / "out.ckpt")
+    assert main(["join", first, str(pair[1]), "--output", below_a_file]) == 1
+    said = capsys.readouterr().err
+    assert "out.ckpt: the checkpoint cannot be written" in said
+    assert "resume" not in said
     assert "ends in .ckpt" in refused(first, str(pair[1]), to=str(tmp_path / "folder"))
 
 

@@ -93,7 +93,12 @@ def save(model: Recogniser, path: Path, record: dict[str, Any]) -> None:
     """
     weights = {f"{_PREFIX}{name}": value for name, value in model.state_dict().items()}
     described = {**model.description(), "record": record}
-    CheckpointFile().save_checkpoint({"state_dict": weights, "linnet": described}, path)
+    try:
+        _write({"state_dict": weights, "linnet": described}, path)
+    except (OSError, RuntimeError) as error:
+        raise LinnetError(
+            f"{path}: the checkpoint cannot be written ({error}); name another place or make room"
+        ) from error
 
 
 class CheckpointFile(TorchCheckpointIO):
@@ -110,18 +115,22 @@ class CheckpointFile(TorchCheckpointIO):
         Raises:
             LinnetError: it cannot be written.
         """
-        final = Path(path)
-        final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _interrupts_wait(), beside(final) as draft, draft.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
+            _write(checkpoint, Path(path))
         except (OSError, RuntimeError) as error:
             raise LinnetError(
-                f"{final}: could not save the checkpoint ({error}); the last complete one is kept, "
+                f"{path}: could not save the checkpoint ({error}); the last complete one is kept, "
                 f"make room and go on with resume=true"
             ) from error
+
+
+def _write(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint beside its place and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _interrupts_wait(), beside(path) as draft, draft.open("wb") as file:
+        torch.save(checkpoint, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
