@@ -15,7 +15,8 @@ import torch
 import small_model
 import spoken
 from linnet import module
-from linnet.apps import config, main, training
+from linnet.apps import config, main
+from linnet.apps.assembling import assemble
 from linnet.errors import ConfigError
 
 
@@ -97,11 +98,11 @@ def test_a_training_goes_on_from_the_weights_of_another(corpus: list[str], tmp_p
 def test_whom_a_model_heard_before_it_was_trained_on_is_not_forgotten(
     corpus: list[str], tmp_path: Path
 ) -> None:
-    made, _, _ = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
+    made, _, _ = assemble(config.compose("train", [*corpus, "model.hidden=8"]))
     record = {"training_speakers": ["an earlier one"], "seed": 7}
     earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
     again = [*corpus, "model.hidden=8", "seed=3", f"start={earlier}"]
-    later, _, heard = training.assemble(config.compose("train", again))
+    later, _, heard = assemble(config.compose("train", again))
     for name, value in later.recogniser.state_dict().items():
         assert torch.equal(value, made.recogniser.state_dict()[name])
     assert "an earlier one" in heard["training_speakers"]
@@ -112,7 +113,7 @@ def test_whom_a_model_heard_before_it_was_trained_on_is_not_forgotten(
 def test_a_joined_teacher_is_kept_in_the_record_with_whom_it_heard(
     corpus: list[str], tmp_path: Path
 ) -> None:
-    made, _, _ = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
+    made, _, _ = assemble(config.compose("train", [*corpus, "model.hidden=8"]))
     alone = [
         small_model.saved(made.recogniser, tmp_path / f"{who}.ckpt", {"training_speakers": [who]})
         for who in ("ann", "bob")
@@ -147,22 +148,22 @@ def test_an_experiment_that_goes_on_from_another_asks_for_it(
 def test_weights_of_another_kind_of_model_are_refused(
     corpus: list[str], tmp_path: Path, more: list[str], said: str
 ) -> None:
-    made, _, record = training.assemble(config.compose("train", [*corpus, "model.hidden=8"]))
+    made, _, record = assemble(config.compose("train", [*corpus, "model.hidden=8"]))
     earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
     other = [*corpus, "model.hidden=8", f"start={earlier}", *more]
     with pytest.raises(ConfigError, match=said):
-        training.assemble(config.compose("train", other))
+        assemble(config.compose("train", other))
 
 
 def test_weights_of_more_layers_than_here_are_refused(corpus: list[str], tmp_path: Path) -> None:
     convolved = config.compose("train", [*corpus, "model=crnn", "model.hidden=8"])
-    made, _, record = training.assemble(convolved)
+    made, _, record = assemble(convolved)
     earlier = small_model.saved(made.recogniser, tmp_path / "earlier.ckpt", record)
     plain = [*corpus, "model=bigru", "frontend=log_mel", "model.hidden=8", f"start={earlier}"]
     with pytest.raises(
         ConfigError, match=r"its network\.channels is \[16, 32, 24\], here it is None"
     ):
-        training.assemble(config.compose("train", plain))
+        assemble(config.compose("train", plain))
 
 
 def test_an_evenness_out_of_its_range_is_refused_and_leaves_nothing(

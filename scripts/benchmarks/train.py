@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import lightning
 import torch
@@ -30,7 +29,9 @@ from torch.utils.data import DataLoader
 from benchmarks import clips, machine, plain_loop
 from benchmarks.comparing import Comparison, threads
 from benchmarks.options import Options
-from linnet.apps import config, training
+from linnet.apps import config
+from linnet.apps.assembling import assemble
+from linnet.apps.reporting import quiet_lightning
 from linnet.data import Corpus, text_of
 from linnet.module import Training
 
@@ -113,7 +114,7 @@ def settings_of(root: Path, augment: str, batch: int) -> DictConfig:
 def _compare(
     settings: DictConfig, augment: str, workers: int, folder: Path, options: Options
 ) -> Comparison:
-    with training.quiet_lightning():
+    with quiet_lightning():
         ours, batches, _ = assemble(settings)
         peer = loop(settings, ours, files_of(batches, ours), workers)
         turns = Turns(options.steps, peer.epoch)
@@ -136,11 +137,6 @@ def _compare(
             "peer_weights": float(sum(one.numel() for one in peer.network.parameters())),
         },
     )
-
-
-def assemble(settings: DictConfig) -> tuple[Training, Corpus, dict[str, Any]]:
-    """Give what ``linnet train`` trains, what it trains on, and the record of both."""
-    return training.assemble(settings)
 
 
 def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lightning.Trainer:

@@ -6,16 +6,9 @@ The run folder is Hydra's (``hydra.run.dir``). A run that was stopped goes on wi
 from the end of its last complete epoch, and ends with the weights of an uninterrupted one.
 """
 
-import csv
-import importlib.metadata
 import json
-import logging
-import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +25,15 @@ from lightning.pytorch.callbacks import (
 )
 from omegaconf import DictConfig, OmegaConf
 
-import linnet
-from linnet import data, sources
+from linnet import data
 from linnet.apps import config
-from linnet.apps.corpus import examined, tokenizer
+from linnet.apps.assembling import assemble
 from linnet.apps.finishing import finish
-from linnet.apps.starting import begin
-from linnet.apps.teaching import distillation
+from linnet.apps.reporting import MetricsTable, quiet_lightning
 from linnet.cells import NO_OPERATOR
 from linnet.errors import ConfigError, LinnetError
-from linnet.files import beside, write_text
-from linnet.frontend import FrontEnd
-from linnet.model import Network
-from linnet.module import CheckpointFile, Recogniser, Training, training_speakers
-from linnet.text import Tokenizer
-
-_RECORDED = (
-    "torch",
-    "torchaudio",
-    "lightning",
-    "hydra-core",
-    "lhotse",
-    "numpy",
-    "soundfile",
-    "soxr",
-)
+from linnet.files import write_text
+from linnet.module import CheckpointFile, Training
 
 
 def run(settings: DictConfig) -> None:
@@ -119,58 +96,6 @@ def _write_settings(run_folder: Path, settings: DictConfig) -> None:
     write_text(run_folder / "config.yaml", OmegaConf.to_yaml(settings))
 
 
-def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
-    """Build what trains, what it trains on, and the record of both."""
-    torch.manual_seed(settings.seed)
-    source: sources.Source = instantiate(settings.data)
-    tokens = tokenizer(settings.tokenizer, source)
-    front_end: FrontEnd = instantiate(settings.frontend)
-    corpus = examined(
-        settings.examine, source, ("train", "valid"), tokens=tokens, front_end=front_end
-    )
-    record = _record(settings, corpus)
-    batches = data.Corpus(
-        train=corpus.splits["train"],
-        valid=corpus.splits["valid"],
-        encode=tokens.encode,
-        compose=instantiate(settings.compose) or None,
-        seed=settings.seed,
-        **settings.batches,
-    )
-    model = Recogniser(front_end, _network(settings, front_end, tokens), tokens)
-    distilled, teacher = distillation(settings, model)
-    training = Training(
-        model=model,
-        waveform_augment=instantiate(settings.augment.waveform),
-        gain=instantiate(settings.augment.gain),
-        warp=instantiate(settings.augment.warp),
-        spec_augment=instantiate(settings.augment.spec),
-        optimizer=instantiate(settings.optimizer),
-        warmup=settings.schedule.warmup,
-        seed=settings.seed,
-        record=record,
-        rarity=settings.rarity,
-        evenness=settings.evenness,
-        distillation=distilled,
-    )
-    begun = begin(settings, model)
-    _add_earlier(record, {"start": begun, "teacher": teacher})
-    noise = source.noise()
-    if noise is not None:
-        pieces = [torch.from_numpy(data.waveform_of(cut)) for cut in noise]
-        training.waveform_augment.set_noise(torch.cat(pieces))
-    if front_end.normalisation == "training" and begun is None:
-        front_end.set_statistics(*data.statistics(front_end, batches.train_dataloader()))
-    return training, batches, record
-
-
-def _add_earlier(record: dict[str, Any], earlier: Mapping[str, dict[str, Any] | None]) -> None:
-    """Add to the record of a training those of the trainings that it builds on."""
-    known = {name: one for name, one in earlier.items() if one is not None}
-    record |= known
-    record["training_speakers"] = training_speakers(record, *known.values())
-
-
 def _check_exportable(settings: DictConfig) -> None:
     """Refuse a network that is to be exported and cannot be."""
     cell = str(settings.model.get("cell"))
@@ -179,14 +104,6 @@ def _check_exportable(settings: DictConfig) -> None:
             f"model.cell={cell} cannot be exported: {NO_OPERATOR[cell]}; take another cell, or "
             "export.required=false to train it all the same"
         )
-
-
-def _network(settings: DictConfig, front_end: FrontEnd, tokens: Tokenizer) -> Network:
-    """Build the network; ``model.stack`` is the front-end's, which stacks the frames."""
-    model = settings.model.copy()
-    del model.stack
-    network: Network = instantiate(model, features=front_end.features, tokens=len(tokens.tokens))
-    return network
 
 
 def _trainer(settings: DictConfig, run_folder: Path) -> lightning.Trainer:
@@ -226,37 +143,6 @@ def _precision(accelerator: str) -> str:
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 
-class MetricsTable(Callback):
-    """Writes ``metrics.csv``, a row an epoch, and says each epoch in a line where no bar is shown.
-
-    A resumed run keeps the rows of the epochs before it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Add this epoch's row."""
-        values = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **values}
-        rows = [*self._rows(before=trainer.current_epoch), {k: str(v) for k, v in row.items()}]
-        with beside(self._path) as draft, draft.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            writer.writeheader()
-            writer.writerows(rows)
-        if not sys.stderr.isatty():
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-            sys.stderr.write(f"epoch {trainer.current_epoch}  {shown}\n")
-
-    def _rows(self, before: int) -> list[dict[str, str]]:
-        if not self._path.is_file():
-            return []
-        with self._path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row["epoch"]) < before]
-
-
 def _fit(
     trainer: lightning.Trainer,
     training: Training,
@@ -289,47 +175,5 @@ def _result(trainer: lightning.Trainer, seconds: float) -> dict[str, Any]:
     }
 
 
-def _record(settings: DictConfig, corpus: sources.Corpus) -> dict[str, Any]:
-    """Give what would be needed to make this run again."""
-    train = corpus.splits["train"]
-    return {
-        "linnet": linnet.__version__,
-        "commit": _commit(),
-        "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
-        "seed": settings.seed,
-        "manifest": corpus.manifest_hash,
-        "rejects": len(corpus.rejects),
-        "training_speakers": sorted({str(cut.supervisions[0].speaker) for cut in train}),
-        "settings": OmegaConf.to_container(settings, resolve=True),
-    }
-
-
-def _commit() -> str | None:
-    """Give the git commit of this source tree, if it is one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found on the user's path
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice (more workers, a GPU unused) away from the user's terminal."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")
-        yield
-    logger.setLevel(level)
