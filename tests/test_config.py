@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet.apps import config
+from linnet.apps import checking, config
 from linnet.errors import ConfigError
 
 VERBS = ("train", "evaluate", "export", "prepare", "streams")
@@ -19,19 +19,19 @@ EXPERIMENTS = sorted(path.stem for path in config.folder().glob("experiment/*.ya
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_fits_the_constructor_it_feeds(option: str) -> None:
     verb = "evaluate" if option.startswith("streams=") else "train"
-    config.check_targets(config.compose(verb, [option]))
+    checking.check_targets(config.compose(verb, [option]))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("verb", ["train", "prepare"])
 def test_every_experiment_composes(verb: str, experiment: str) -> None:
     composed = config.compose(verb, [f"experiment={experiment}"])
-    config.check_targets(composed)
+    checking.check_targets(composed)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_composes_without_a_word(verb: str) -> None:
-    config.check(verb, [])
+    checking.check(verb, [])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_verb_composes_without_a_word(verb: str) -> None:
 )
 def test_a_mistake_is_one_line_with_the_nearest_name(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.check("train", [override])
+        checking.check("train", [override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -65,7 +65,7 @@ def test_a_mistake_is_one_line_with_the_nearest_name(override: str, message: str
     "override", ["optimizer.lr=1", "seed=0", "model.cell=gru,lstm", "trainer=cpu", "+new=1"]
 )
 def test_what_is_right_passes(override: str) -> None:
-    config.check("train", [override])
+    checking.check("train", [override])
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_what_is_right_passes(override: str) -> None:
 def test_a_value_that_the_constructor_does_not_take_is_named(override: str, message: str) -> None:
     composed = config.compose("train", [override])
     if not message:
-        config.check_targets(composed)
+        checking.check_targets(composed)
         return
     with pytest.raises(ConfigError, match=message):
-        config.check_targets(composed)
+        checking.check_targets(composed)
 
 
 def test_a_seed_of_0_is_a_seed() -> None:

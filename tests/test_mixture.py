@@ -6,7 +6,7 @@ import pytest
 from lhotse import CutSet, MonoCut, Recording
 from rapidfuzz.distance import Levenshtein
 
-from linnet.apps import config, corpus
+from linnet.apps import checking, config, corpus
 from linnet.errors import ConfigError, CorpusError, ModelError
 from linnet.sources import examine
 from linnet.sources.base import Clip, Source, split_by_speaker
@@ -194,7 +194,7 @@ def test_a_model_names_the_mixture_that_it_was_trained_on() -> None:
     argv = corpus.with_recorded_data(
         ["model.path=m", "data.corpora.sentences.source.root=/here"], record
     )
-    config.check("evaluate", argv)
+    checking.check("evaluate", argv)
     composed = config.compose("evaluate", argv).data.corpora
     assert composed.commands.source.root == "/there"
     assert composed.sentences.source.root == "/here"

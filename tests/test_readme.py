@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import spoken
-from linnet.apps import config, main
+from linnet.apps import checking, config, main
 from linnet.sources.folders import Folders
 from linnet.sources.synthetic import Synthetic
 
@@ -59,7 +59,7 @@ def test_the_commands_for_ones_own_words_run_in_their_order(
 def test_the_commands_of_the_experiments_are_valid(line: str) -> None:
     _, verb, *arguments = shlex.split(line)
     settings = [argument for argument in arguments if not argument.startswith("model=")]
-    config.check(verb, settings)
+    checking.check(verb, settings)
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:

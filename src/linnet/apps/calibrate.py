@@ -1,6 +1,6 @@
 """The call of linnet calibrate; the work stands in ``calibrating``, slow to import."""
 
-from linnet.apps import config
+from linnet.apps import config, running
 
 USAGE = """usage: linnet calibrate model=DIR keywords=[WORD,...] [target=0.5] [KEY=VALUE ...]
 
@@ -17,7 +17,7 @@ are named and left out, where their text is known: it may stand beside a recordi
 
 def main(argv: list[str]) -> int:
     """Run ``linnet calibrate``."""
-    return config.run("calibrate", argv, USAGE, complete=_with_corpus)
+    return running.run("calibrate", argv, USAGE, complete=_with_corpus)
 
 
 def _with_corpus(argv: list[str]) -> list[str]:

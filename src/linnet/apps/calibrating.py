@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linnet import audio, runtime, sources
-from linnet.apps import config, corpus, listening
+from linnet.apps import checking, corpus, listening
 from linnet.errors import ConfigError, ModelError
 from linnet.evaluation import progress
 from linnet.evaluation.spotting import Heard, calibration, posteriors
@@ -25,7 +25,7 @@ from linnet.metrics.spotting import hours_needed
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet calibrate``."""
-    config.check_targets(settings)
+    checking.check_targets(settings)
     folder = Path(settings.model.path)
     if not folder.is_dir():
         raise ModelError(

@@ -1,6 +1,6 @@
 """The call of linnet evaluate; the work stands in ``evaluating``, which takes seconds to import."""
 
-from linnet.apps import config
+from linnet.apps import config, running
 
 USAGE = """usage: linnet evaluate model=PATH [KEY=VALUE ...]
 
@@ -23,7 +23,7 @@ rates of false alarms per hour, for every graph of the folder side by side.
 
 def main(argv: list[str]) -> int:
     """Run ``linnet evaluate``."""
-    return config.run("evaluate", argv, USAGE, complete=_with_corpus)
+    return running.run("evaluate", argv, USAGE, complete=_with_corpus)
 
 
 def _with_corpus(argv: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from linnet import evaluation, sources
-from linnet.apps import config, corpus, judging
+from linnet.apps import checking, corpus, judging
 from linnet.errors import ConfigError, InputError
 from linnet.text import normalise
 
@@ -19,9 +19,9 @@ _MOST_COMMANDS = 100
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet evaluate``."""
-    config.check_targets(settings)
+    checking.check_targets(settings)
     if settings.task not in _TASKS:
-        raise ConfigError(f"task={settings.task}: {config.nearest(settings.task, _TASKS)}")
+        raise ConfigError(f"task={settings.task}: {checking.nearest(settings.task, _TASKS)}")
     _TASKS[settings.task](settings)
 
 

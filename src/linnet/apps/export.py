@@ -1,6 +1,6 @@
 """The call of linnet export; the work stands in ``exporting``, which takes seconds to import."""
 
-from linnet.apps import config
+from linnet.apps import config, running
 
 USAGE = """usage: linnet export checkpoint=PATH output=DIR [KEY=VALUE ...]
 
@@ -18,7 +18,7 @@ the checkpoint computes; fails, and leaves nothing behind, when they do not.
 
 def main(argv: list[str]) -> int:
     """Run ``linnet export``."""
-    return config.run("export", argv, USAGE, complete=_with_corpus)
+    return running.run("export", argv, USAGE, complete=_with_corpus)
 
 
 def _with_corpus(argv: list[str]) -> list[str]:

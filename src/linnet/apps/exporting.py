@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from linnet import export, module
-from linnet.apps import config, corpus
+from linnet.apps import checking, corpus
 from linnet.errors import ConfigError
 from linnet.evaluation import Utterance
 
@@ -23,7 +23,7 @@ _REPORT = "report.json"
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet export``."""
-    config.check_targets(settings)
+    checking.check_targets(settings)
     model, record = module.load(Path(settings.checkpoint))
     heard = _recordings(settings)
     chosen = [heard[i] for i in _evenly(len(heard), settings.clips)]

@@ -1,6 +1,6 @@
 """The call of linnet prepare; the work stands in ``preparing``, which takes seconds to import."""
 
-from linnet.apps import config
+from linnet.apps import running
 
 USAGE = """usage: linnet prepare [KEY=VALUE ...]
 
@@ -14,4 +14,4 @@ Fetch or make a corpus, check every recording of it, and write its manifests.
 
 def main(argv: list[str]) -> int:
     """Run ``linnet prepare``."""
-    return config.run("prepare", argv, USAGE)
+    return running.run("prepare", argv, USAGE)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from linnet import sources
-from linnet.apps import config
+from linnet.apps import checking
 from linnet.apps.corpus import examined, tokenizer
 
 _SHOWN_REJECTS = 20
@@ -19,7 +19,7 @@ _SHOWN_REJECTS = 20
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet prepare``."""
-    config.check_targets(settings)
+    checking.check_targets(settings)
     source: sources.Source = instantiate(settings.data)
     tokens = tokenizer(settings.tokenizer, source)
     corpus = examined(

@@ -1,6 +1,6 @@
 """The call of linnet streams; the work stands in ``stringing``, which takes seconds to import."""
 
-from linnet.apps import config
+from linnet.apps import running
 
 USAGE = """usage: linnet streams [KEY=VALUE ...]
 
@@ -14,4 +14,4 @@ WAV files, and spans.jsonl with what is said in each, from when to when.
 
 def main(argv: list[str]) -> int:
     """Run ``linnet streams``."""
-    return config.run("streams", argv, USAGE)
+    return running.run("streams", argv, USAGE)

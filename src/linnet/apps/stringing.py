@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from linnet import sources
-from linnet.apps import config, corpus, listening
+from linnet.apps import checking, corpus, listening
 from linnet.evaluation import progress
 from linnet.evaluation.spotting import Recording
 
@@ -21,7 +21,7 @@ _DECIMALS = 6
 
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet streams``."""
-    config.check_targets(settings)
+    checking.check_targets(settings)
     source: sources.Source = instantiate(settings.data)
     examined = corpus.examined(settings.examine, source, (settings.split,))
     output = Path(settings.output)

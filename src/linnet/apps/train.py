@@ -1,6 +1,6 @@
 """The call of linnet train; the work stands in ``training``, which takes seconds to import."""
 
-from linnet.apps import config
+from linnet.apps import running
 
 USAGE = """usage: linnet train [KEY=VALUE ...]
 
@@ -16,4 +16,4 @@ Train a recogniser; prints the path of the best checkpoint.
 
 def main(argv: list[str]) -> int:
     """Run ``linnet train``."""
-    return config.run("train", argv, USAGE)
+    return running.run("train", argv, USAGE)

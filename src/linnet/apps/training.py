@@ -26,7 +26,7 @@ from lightning.pytorch.callbacks import (
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import data
-from linnet.apps import config
+from linnet.apps import checking
 from linnet.apps.assembling import assemble
 from linnet.apps.finishing import finish
 from linnet.apps.reporting import MetricsTable, quiet_lightning
@@ -43,7 +43,7 @@ def run(settings: DictConfig) -> None:
     with quiet_lightning():
         try:
             settings = _settings_of_run(settings, run_folder)
-            config.check_targets(settings)
+            checking.check_targets(settings)
             _check_exportable(settings)
             training, batches, record = assemble(settings)
             _write_settings(run_folder, settings)
