@@ -103,6 +103,23 @@ def test_the_speech_lies_above_the_noise_by_the_drawn_decibels(cuts: list[Cut]) 
         assert 10 * np.log10(power[speech].mean() - noise) == pytest.approx(-25.0, abs=0.5)
 
 
+def test_a_click_is_neither_the_place_of_a_word_nor_its_level(tmp_path: Path) -> None:
+    word = 0.05 * burst(0, 0.5, 0.3)
+    clicking = word.copy()
+    clicking[800:1100] = 0.9  # 19 ms, 39 dB above the word
+    (tmp_path / "go").mkdir()
+    soundfile.write(tmp_path / "go" / "anna_0.wav", clicking, audio.SAMPLE_RATE, "FLOAT")
+    source = Folders(
+        root=tmp_path, split_by="speakers", speaker_separator=None, valid_share=0.0, test_share=0.0
+    )
+    (stream,) = built(list(source.splits()["train"]), level_dbfs=[-45.0, -45.0])
+    (span,) = stream.spans
+    assert span.end_s - span.start_s == pytest.approx(0.3, abs=0.01)
+    first, last = (round(t * audio.SAMPLE_RATE) for t in (span.start_s, span.end_s))
+    power = np.square(stream.waveform[first:last].astype(np.float64)).mean()
+    assert 10 * np.log10(power) == pytest.approx(-45.0, abs=0.1)
+
+
 def test_settings_and_clips_that_make_no_streams_are_errors(cuts: list[Cut]) -> None:
     with pytest.raises(ConfigError, match=r"streams.pause_s must be \[least, most\] within 0 to"):
         built(cuts, pause_s=[-1.0, 1.0])

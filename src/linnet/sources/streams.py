@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float32
 from lhotse.cut import Cut
+from scipy import ndimage
 
 from linnet import audio
 from linnet.errors import ConfigError, CorpusError
@@ -23,6 +24,7 @@ from linnet.evaluation.spotting import Recording, Span
 Waveform = Float32[np.ndarray, " _samples"]
 # Where a clip's speech begins and ends: frames this far below its loudest, yet above its noise.
 _FRAME_S, _RANGE_DB, _ABOVE_FLOOR_DB = 0.01, 30.0, 6.0
+_SMOOTHED = 5  # frames: what is loud for less than half of them is a click
 _FADE_S = 0.05  # of a noise recording into itself, where it starts again
 _HIGHEST = 0.99  # of full scale
 _SILENT = 1e-10
@@ -132,14 +134,16 @@ def _span(cut: Cut, first: int, end: int) -> Span:
 def _speech(waveform: Waveform) -> Bool[np.ndarray, " samples"]:
     """Tell which samples are speech by the energy of their frame; all where there is no saying.
 
-    A clip of a word holds it somewhere within its second, and the figures need to know where.
+    A clip of a word holds it somewhere within its second, and the figures need to know where. A
+    click of the microphone or the lips, up to 20 ms long, may be louder than the word by more than
+    the word is by its end, and is none of it.
     """
     frame = round(_FRAME_S * audio.SAMPLE_RATE)
     whole = len(waveform) // frame * frame
     if not whole:
         return np.ones(len(waveform), bool)
     power = np.square(waveform[:whole].astype(np.float64)).reshape(-1, frame).mean(axis=1)
-    decibels = 10 * np.log10(np.maximum(power, _SILENT))
+    decibels = ndimage.median_filter(10 * np.log10(np.maximum(power, _SILENT)), _SMOOTHED)
     floor = np.quantile(decibels, 0.1)
     loud = decibels > max(decibels.max() - _RANGE_DB, floor + _ABOVE_FLOOR_DB)
     if not loud.any():
