@@ -70,6 +70,16 @@ def test_calibrating_again_replays_what_was_stored(
     )
 
 
+def test_posteriors_of_streams_that_were_made_otherwise_are_not_replayed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ["calibrate", f"model={place / 'model'}", "keywords=[cab]", *corpus(place)]
+    assert apps.main(call) == 0
+    monkeypatch.setattr("linnet.apps.listening.REVISION", 99)
+    assert apps.main(call) == 0
+    assert len(list((place / "model.posteriors").iterdir())) == 2
+
+
 def test_calibrating_on_recordings_with_and_without_their_text(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from linnet import audio, data, sources
 from linnet.errors import InputError
 from linnet.evaluation.spotting import Heard, Recording, Span, listen
 from linnet.runtime.windows import StepStream
-from linnet.sources.streams import Streams
+from linnet.sources.streams import REVISION, Streams
 from linnet.text import normalise
 
 
@@ -44,6 +44,7 @@ def description(settings: DictConfig, source: sources.Source) -> dict[str, Any]:
     content = hashlib.sha256(json.dumps(sorted(clips, key=str)).encode()).hexdigest()
     return {
         "streams": OmegaConf.to_container(settings.streams, resolve=True),
+        "revision": REVISION,
         "split": settings.split,
         "clips": content,
     }
