@@ -4,9 +4,7 @@ settings -> examined corpus, tokens -> front-end, network, augmentation -> Train
 """
 
 import importlib.metadata
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 import linnet
 from linnet import data, sources
 from linnet.apps.corpus import examined, tokenizer
+from linnet.apps.source_tree import git
 from linnet.apps.starting import begin
 from linnet.apps.teaching import distillation
 from linnet.frontend import FrontEnd
@@ -100,7 +99,7 @@ def _record(settings: DictConfig, corpus: sources.Corpus) -> dict[str, Any]:
     train = corpus.splits["train"]
     return {
         "linnet": linnet.__version__,
-        "commit": _commit(),
+        "commit": git("rev-parse", "HEAD"),
         "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
         "seed": settings.seed,
         "manifest": corpus.manifest_hash,
@@ -108,18 +107,3 @@ def _record(settings: DictConfig, corpus: sources.Corpus) -> dict[str, Any]:
         "training_speakers": sorted({str(cut.supervisions[0].speaker) for cut in train}),
         "settings": OmegaConf.to_container(settings, resolve=True),
     }
-
-
-def _commit() -> str | None:
-    """Give the git commit of this source tree, if it is one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found on the user's path
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()

@@ -82,7 +82,7 @@ def _composed(verb: str, overrides: list[Override]) -> DictConfig:
         raise ConfigError(str(error).splitlines()[0]) from error
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401 - any YAML value
+def _flat(node: object, prefix: str = "") -> dict[str, Any]:
     """Give all settings by their dotted names; a list counts as one value."""
     if not isinstance(node, DictConfig):
         return {prefix.removesuffix("."): node}
@@ -113,14 +113,14 @@ def _check_setting(override: Override, settings: dict[str, Any]) -> None:
             )
 
 
-def _alike(value: Any, default: Any) -> bool:  # noqa: ANN401 - any YAML value
+def _alike(value: object, default: object) -> bool:
     """Whether ``value`` can stand where ``default`` stands."""
     if default is None or value is None or _kind(value) == _kind(default):
         return True
     return _kind(default) == "a number" and _kind(value) == "a whole number"
 
 
-def _kind(value: Any) -> str:  # noqa: ANN401 - any YAML value
+def _kind(value: object) -> str:
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "true or false"),
         (int, "a whole number"),
@@ -133,7 +133,7 @@ def _kind(value: Any) -> str:  # noqa: ANN401 - any YAML value
     return next((name for kind, name in kinds if isinstance(value, kind)), "a text")
 
 
-def targets(node: Any, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:  # noqa: ANN401
+def targets(node: object, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
     """Give every group of settings that names a class, with its dotted name."""
     if isinstance(node, DictConfig):
         if "_target_" in node:

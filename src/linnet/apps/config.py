@@ -8,7 +8,6 @@ It imports nothing heavy, so that a command that only names a model answers at o
 import importlib.resources
 import re
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -43,7 +42,7 @@ def quoted(argument: str, verb: str) -> str:
     return f"{_PATHS[key]}={literal(value)}"
 
 
-def literal(value: Any) -> str:  # noqa: ANN401 - any YAML value
+def literal(value: object) -> str:
     """Give ``value`` as Hydra's command line reads it."""
     if isinstance(value, str):
         # A backslash is itself, except in front of a quote.
