@@ -175,7 +175,8 @@ def test_an_evenness_out_of_its_range_is_refused_and_leaves_nothing(
 
 
 EPOCHS = 15  # so many that a signal after the first comes before the last
-FEW_STEPS = (f"trainer.max_epochs={EPOCHS}", "augment=light")
+# Muon takes AdamW along, so that both have to go on from their states.
+FEW_STEPS = (f"trainer.max_epochs={EPOCHS}", "augment=light", "optimizer=muon")
 
 
 @pytest.fixture(scope="module")

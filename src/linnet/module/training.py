@@ -76,7 +76,7 @@ class Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the optimizer and its one-cycle schedule over all steps of the run."""
-        optimizer = self._optimizer(self.recogniser.network.parameters())
+        optimizer = self._optimizer(self.recogniser.network.named_parameters())
         epochs = int(self.trainer.max_epochs or 1)
         # The trainer gets the attribute from a connector, of which its types do not tell.
         batches = cast("Corpus", self.trainer.datamodule)  # type: ignore[attr-defined]
