@@ -109,3 +109,9 @@ def test_a_literal_is_read_back_as_it_was(value: object) -> None:
 
 def test_the_configuration_lies_beside_the_sources() -> None:
     assert config.folder() == Path(__file__).resolve().parent.parent / "conf"
+
+
+def test_objects_are_built_from_plain_values_and_see_no_settings() -> None:
+    composed = config.compose("train", ["compose=streams", "augment=effects"])
+    assert type(config.build(composed.compose).length_s) is list
+    assert type(config.build(composed.augment.waveform).speed) is list

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from torch import Tensor, nn
 
 import small_model
@@ -129,10 +128,10 @@ def made(student: Recogniser, distillation: Distillation | None) -> Training:
     augment = config.compose("train", ["augment=none"]).augment
     return Training(
         model=student,
-        waveform_augment=instantiate(augment.waveform),
-        gain=instantiate(augment.gain),
-        warp=instantiate(augment.warp),
-        spec_augment=instantiate(augment.spec),
+        waveform_augment=config.build(augment.waveform),
+        gain=config.build(augment.gain),
+        warp=config.build(augment.warp),
+        spec_augment=config.build(augment.spec),
         optimizer=torch.optim.SGD,
         warmup=0.1,
         seed=0,

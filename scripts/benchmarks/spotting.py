@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pocketsphinx
-from hydra.utils import instantiate
 
 from benchmarks.comparing import Comparison
 from benchmarks.options import Options
@@ -55,7 +54,7 @@ def run(options: Options) -> list[Comparison]:
         ],
     )
     words = list(settings.data.corpora.commands.words)
-    examined = corpus.examined(settings.examine, instantiate(settings.data), ("test",))
+    examined = corpus.examined(settings.examine, config.build(settings.data), ("test",))
     model = runtime.load(options.model)
     keywords = model.keywords(words)
     steps = model.steps()

@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 
 import lightning
 import torch
-from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader
@@ -141,8 +140,8 @@ def _compare(
 
 def trainer(settings: DictConfig, steps: int, folder: Path, turns: Turns) -> lightning.Trainer:
     """Give the trainer of ``linnet train``, without validation and checkpoints."""
-    loggers = [make(save_dir=folder) for make in instantiate(settings.logger).values()]
-    return instantiate(
+    loggers = [make(save_dir=folder) for make in config.build(settings.logger).values()]
+    return config.build(
         settings.trainer,
         precision="32-true",
         callbacks=[LearningRateMonitor("step"), turns],

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 import linnet
 from linnet import data, sources
+from linnet.apps import config
 from linnet.apps.corpus import examined, tokenizer
 from linnet.apps.source_tree import git
 from linnet.apps.starting import begin
@@ -37,9 +37,9 @@ _RECORDED = (
 def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any]]:
     """Build what trains, what it trains on, and the record of both."""
     torch.manual_seed(settings.seed)
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
     tokens = tokenizer(settings.tokenizer, source)
-    front_end: FrontEnd = instantiate(settings.frontend)
+    front_end: FrontEnd = config.build(settings.frontend)
     corpus = examined(
         settings.examine, source, ("train", "valid"), tokens=tokens, front_end=front_end
     )
@@ -48,7 +48,7 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
         train=corpus.splits["train"],
         valid=corpus.splits["valid"],
         encode=tokens.encode,
-        compose=instantiate(settings.compose) or None,
+        compose=config.build(settings.compose) or None,
         seed=settings.seed,
         **settings.batches,
     )
@@ -56,11 +56,11 @@ def assemble(settings: DictConfig) -> tuple[Training, data.Corpus, dict[str, Any
     distilled, teacher = distillation(settings, model)
     training = Training(
         model=model,
-        waveform_augment=instantiate(settings.augment.waveform),
-        gain=instantiate(settings.augment.gain),
-        warp=instantiate(settings.augment.warp),
-        spec_augment=instantiate(settings.augment.spec),
-        optimizer=instantiate(settings.optimizer),
+        waveform_augment=config.build(settings.augment.waveform),
+        gain=config.build(settings.augment.gain),
+        warp=config.build(settings.augment.warp),
+        spec_augment=config.build(settings.augment.spec),
+        optimizer=config.build(settings.optimizer),
         warmup=settings.schedule.warmup,
         seed=settings.seed,
         record=record,
@@ -90,7 +90,7 @@ def _network(settings: DictConfig, front_end: FrontEnd, tokens: Tokenizer) -> Ne
     """Build the network; ``model.stack`` is the front-end's, which stacks the frames."""
     model = settings.model.copy()
     del model.stack
-    network: Network = instantiate(model, features=front_end.features, tokens=len(tokens.tokens))
+    network: Network = config.build(model, features=front_end.features, tokens=len(tokens.tokens))
     return network
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from linnet import audio, runtime, sources
-from linnet.apps import checking, corpus, listening
+from linnet.apps import checking, config, corpus, listening
 from linnet.errors import ConfigError, ModelError
 from linnet.evaluation import progress
 from linnet.evaluation.spotting import Heard, calibration, posteriors
@@ -70,7 +69,7 @@ def _recordings(settings: DictConfig, folder: Path, model: runtime.Model) -> Sto
 
 def _streams(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored:
     """Give the posteriors of the streams that are made of the corpus."""
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
 
     def heard() -> Iterator[Heard]:
         examined = corpus.examined(settings.examine, source, (settings.split,))

@@ -8,9 +8,11 @@ It imports nothing heavy, so that a command that only names a model answers at o
 import importlib.resources
 import re
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from linnet.errors import ConfigError
@@ -90,3 +92,13 @@ def compose(verb: str, overrides: list[str]) -> DictConfig:
     """Give the configuration that ``overrides`` make, without running anything."""
     with hydra.initialize_config_dir(str(folder()), version_base="1.3"):
         return hydra.compose(verb, overrides)
+
+
+def build(settings: DictConfig, **more: object) -> Any:  # noqa: ANN401 - what the settings name
+    """Give the object that settings describe, of plain lists and dicts: no object sees settings.
+
+    Args:
+        settings: with a ``_target_``, or several of such.
+        more: arguments that the settings do not hold.
+    """
+    return instantiate(settings, _convert_="all", **more)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import data, module, runtime, sources
@@ -23,10 +22,10 @@ from linnet.text import Tokenizer
 def tokenizer(settings: DictConfig, source: sources.Source) -> Tokenizer:
     """Build the tokenizer; the vocabulary that no setting names is that of the training texts."""
     if not OmegaConf.is_missing(settings, "words"):
-        return instantiate(settings)
+        return config.build(settings)
     texts = {clip.text for clip in source.clips() if clip.split == "train"}
     words = sorted({word for text in texts for word in text.split()})
-    return instantiate(settings, words=words, _convert_="all")
+    return config.build(settings, words=words)
 
 
 def examined(

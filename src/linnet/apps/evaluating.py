@@ -5,12 +5,11 @@ model, corpus -> posteriors -> figures with intervals -> report.json, report.htm
 
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from linnet import evaluation, sources
-from linnet.apps import checking, corpus, judging
+from linnet.apps import checking, config, corpus, judging
 from linnet.errors import ConfigError, InputError
 from linnet.text import normalise
 
@@ -29,7 +28,7 @@ def _recognition(settings: DictConfig) -> None:
     """Judge what is made of clips."""
     path = Path(settings.model.path)
     model, record = corpus.load_model(path)
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
     examined = corpus.examined(settings.examine, source, (settings.split,))
     commands = _commands(settings, source)
     cuts = examined.splits[settings.split]

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from linnet import export, module
-from linnet.apps import checking, corpus
+from linnet.apps import checking, config, corpus
 from linnet.errors import ConfigError
 from linnet.evaluation import Utterance
 
@@ -72,7 +71,7 @@ def _recordings(settings: DictConfig) -> list[Utterance]:
     if settings.clips == 0:
         return []
     most = max(settings.clips, settings.texts if settings.int8 else 0)
-    examined = corpus.examined(settings.examine, instantiate(settings.data), (settings.split,))
+    examined = corpus.examined(settings.examine, config.build(settings.data), (settings.split,))
     cuts = list(examined.splits[settings.split])
     kept = {cuts[i].id for i in _evenly(len(cuts), most)}
     read = corpus.utterances(examined, settings.split)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from linnet import evaluation, module, runtime, sources
-from linnet.apps import corpus, listening
+from linnet.apps import config, corpus, listening
 from linnet.errors import ConfigError
 from linnet.evaluation import Recogniser, spotting
 from linnet.evaluation.spotting import Cost, Heard, Recording
@@ -54,7 +53,7 @@ def run(settings: DictConfig) -> None:
     if settings.homophones is not None:
         # A wrong accent is refused before hours are listened to.
         sounds([one.text for one in keywords], settings.homophones)
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
     examined = corpus.examined(settings.examine, source, (settings.split,))
     heard: dict[str, list[Heard]] = {name: [] for name in forms}
     elapsed_s = dict.fromkeys(forms, 0.0)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import audio, data, sources
+from linnet.apps import config
 from linnet.errors import InputError
 from linnet.evaluation.spotting import Heard, Recording, Span, listen
 from linnet.runtime.windows import StepStream
@@ -30,7 +30,7 @@ def hear(steps: StepStream, step_s: float, recordings: Iterable[Recording]) -> I
 
 def made(settings: DictConfig, examined: sources.Corpus) -> Iterator[Recording]:
     """Make the streams that ``settings`` describe out of the clips of a split."""
-    streams: Streams = instantiate(settings.streams)
+    streams: Streams = config.build(settings.streams)
     return streams.build(examined.splits[settings.split], data.waveform_of)
 
 

@@ -5,13 +5,12 @@ source -> examined with the tokens and the front-end -> table, cuts_<split>.json
 
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from linnet import sources
-from linnet.apps import checking
+from linnet.apps import checking, config
 from linnet.apps.corpus import examined, tokenizer
 
 _SHOWN_REJECTS = 20
@@ -20,10 +19,10 @@ _SHOWN_REJECTS = 20
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet prepare``."""
     checking.check_targets(settings)
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
     tokens = tokenizer(settings.tokenizer, source)
     corpus = examined(
-        settings.examine, source, tokens=tokens, front_end=instantiate(settings.frontend)
+        settings.examine, source, tokens=tokens, front_end=config.build(settings.frontend)
     )
     output = Path(settings.output)
     corpus.write(output)

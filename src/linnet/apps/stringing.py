@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 
 import soundfile
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from linnet import sources
-from linnet.apps import checking, corpus, listening
+from linnet.apps import checking, config, corpus, listening
 from linnet.evaluation import progress
 from linnet.evaluation.spotting import Recording
 
@@ -22,7 +21,7 @@ _DECIMALS = 6
 def run(settings: DictConfig) -> None:
     """Do the work of ``linnet streams``."""
     checking.check_targets(settings)
-    source: sources.Source = instantiate(settings.data)
+    source: sources.Source = config.build(settings.data)
     examined = corpus.examined(settings.examine, source, (settings.split,))
     output = Path(settings.output)
     output.mkdir(parents=True, exist_ok=True)

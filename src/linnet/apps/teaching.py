@@ -5,7 +5,6 @@ teacher=PATH -> recogniser -> same tokens? same sample rate? -> distillation
 
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from linnet.apps import config
@@ -38,7 +37,7 @@ def distillation(
             f"teacher={settings.teacher}: it hears {teacher.sample_rate} Hz, the student "
             f"{student.sample_rate} Hz; both need the same frontend.sample_rate"
         )
-    made: Distillation = instantiate(settings.distillation)(
+    made: Distillation = config.build(settings.distillation)(
         teacher=teacher, teacher_step_s=teacher.seconds(1), student_step_s=student.seconds(1)
     )
     return made, record

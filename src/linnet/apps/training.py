@@ -15,7 +15,6 @@ from typing import Any
 import lightning
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -26,7 +25,7 @@ from lightning.pytorch.callbacks import (
 from omegaconf import DictConfig, OmegaConf
 
 from linnet import data
-from linnet.apps import checking
+from linnet.apps import checking, config
 from linnet.apps.assembling import assemble
 from linnet.apps.finishing import finish
 from linnet.apps.reporting import MetricsTable, quiet_lightning
@@ -120,9 +119,9 @@ def _trainer(settings: DictConfig, run_folder: Path) -> lightning.Trainer:
     ]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    loggers = [make(save_dir=run_folder) for make in instantiate(settings.logger).values()]
+    loggers = [make(save_dir=run_folder) for make in config.build(settings.logger).values()]
     precision = settings.trainer.precision or _precision(settings.trainer.accelerator)
-    trainer: lightning.Trainer = instantiate(
+    trainer: lightning.Trainer = config.build(
         settings.trainer,
         precision=precision,
         callbacks=callbacks,
