@@ -12,7 +12,7 @@ from lhotse.cut import Cut
 from linnet import audio, sources
 from linnet.data import waveform_of
 from linnet.errors import ConfigError, CorpusError
-from linnet.evaluation.spotting import Recording
+from linnet.evaluation.spotting import Recording, Span
 from linnet.sources.folders import Folders
 from linnet.sources.streams import Streams
 
@@ -103,21 +103,33 @@ def test_the_speech_lies_above_the_noise_by_the_drawn_decibels(cuts: list[Cut]) 
         assert 10 * np.log10(power[speech].mean() - noise) == pytest.approx(-25.0, abs=0.5)
 
 
-def test_a_click_is_neither_the_place_of_a_word_nor_its_level(tmp_path: Path) -> None:
-    word = 0.05 * burst(0, 0.5, 0.3)
-    clicking = word.copy()
-    clicking[800:1100] = 0.9  # 19 ms, 39 dB above the word
-    (tmp_path / "go").mkdir()
-    soundfile.write(tmp_path / "go" / "anna_0.wav", clicking, audio.SAMPLE_RATE, "FLOAT")
+def placed(folder: Path, waveform: Float32[np.ndarray, " samples"]) -> Span:
+    """Where the speech of a clip is that is alone in its stream, and as loud as asked for."""
+    (folder / "go").mkdir()
+    soundfile.write(folder / "go" / "anna_0.wav", waveform, audio.SAMPLE_RATE, "FLOAT")
     source = Folders(
-        root=tmp_path, split_by="speakers", speaker_separator=None, valid_share=0.0, test_share=0.0
+        root=folder, split_by="speakers", speaker_separator=None, valid_share=0.0, test_share=0.0
     )
     (stream,) = built(list(source.splits()["train"]), level_dbfs=[-45.0, -45.0])
     (span,) = stream.spans
-    assert span.end_s - span.start_s == pytest.approx(0.3, abs=0.01)
     first, last = (round(t * audio.SAMPLE_RATE) for t in (span.start_s, span.end_s))
     power = np.square(stream.waveform[first:last].astype(np.float64)).mean()
     assert 10 * np.log10(power) == pytest.approx(-45.0, abs=0.1)
+    return span
+
+
+def test_a_click_is_neither_the_place_of_a_word_nor_its_level(tmp_path: Path) -> None:
+    clicking = 0.05 * burst(0, 0.5, 0.3)
+    clicking[800:1100] = 0.9  # 19 ms, 39 dB above the word
+    span = placed(tmp_path, clicking)
+    assert span.end_s - span.start_s == pytest.approx(0.3, abs=0.01)
+
+
+def test_where_noise_drowns_a_word_its_place_is_the_whole_clip(tmp_path: Path) -> None:
+    drowned = 0.05 * np.random.default_rng(0).standard_normal(audio.SAMPLE_RATE)
+    drowned[-480:] *= 3  # 30 ms that stand out, and are no word
+    span = placed(tmp_path, drowned.astype(np.float32))
+    assert span.end_s - span.start_s == pytest.approx(1.0)
 
 
 def test_settings_and_clips_that_make_no_streams_are_errors(cuts: list[Cut]) -> None:

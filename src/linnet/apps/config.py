@@ -74,11 +74,12 @@ def checkpoint(settings: DictConfig, key: str, *, does: str) -> Path | None:
     """Give the checkpoint that setting ``key`` names; None if it names none.
 
     Raises:
-        ConfigError: the experiment, which ``does`` something with it, leaves it to the command.
+        ConfigError: it is empty: an experiment that ``does`` something with it leaves it to the
+            command.
     """
     named = settings[key]
     if named == "":
-        raise ConfigError(f"this experiment {does}: add {key}=PATH, a checkpoint of linnet train")
+        raise ConfigError(f"this training {does}: add {key}=PATH, a checkpoint of linnet train")
     return None if named is None else Path(named)
 
 

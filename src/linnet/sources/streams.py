@@ -21,11 +21,12 @@ from linnet import audio
 from linnet.errors import ConfigError, CorpusError
 from linnet.evaluation.spotting import Recording, Span
 
-REVISION = 2  # of the bytes that the same clips and settings give
+REVISION = 3  # of the bytes that the same clips and settings give
 Waveform = Float32[np.ndarray, " _samples"]
 # Where a clip's speech begins and ends: frames this far below its loudest, yet above its noise.
 _FRAME_S, _RANGE_DB, _ABOVE_FLOOR_DB = 0.01, 30.0, 6.0
 _SMOOTHED = 5  # frames: what is loud for less than half of them is a click
+_FEWEST = 6  # frames: what is loud for less is no word, but noise in which the word cannot be told
 _FADE_S = 0.05  # of a noise recording into itself, where it starts again
 _HIGHEST = 0.99  # of full scale
 _SILENT = 1e-10
@@ -147,7 +148,7 @@ def _speech(waveform: Waveform) -> Bool[np.ndarray, " samples"]:
     decibels = ndimage.median_filter(10 * np.log10(np.maximum(power, _SILENT)), _SMOOTHED)
     floor = np.quantile(decibels, 0.1)
     loud = decibels > max(decibels.max() - _RANGE_DB, floor + _ABOVE_FLOOR_DB)
-    if not loud.any():
+    if loud.sum() < _FEWEST:
         return np.ones(len(waveform), bool)
     speaking = np.zeros(len(waveform), bool)
     speaking[:whole] = np.repeat(loud, frame)
