@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from linnet.errors import ConfigError
 from linnet.muon import Muon, orthogonal
 from linnet.normalised import NormalisedNetwork
 
@@ -101,3 +102,10 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:
 def test_parameters_without_names_are_refused() -> None:
     with pytest.raises(ValueError, match="named parameters"):
         Muon(network().parameters(), momentum=0.95, **SETTINGS)  # type: ignore[arg-type]
+
+
+def test_a_momentum_out_of_its_range_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"optimizer\.momentum=1\.0 must be at least 0 and below 1"
+    ):
+        Muon(network().named_parameters(), momentum=1.0, **SETTINGS)

@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linnet.errors import ConfigError
+
 _STATE, _INPUT = "weight_hh", "weight_ih"  # as torch and linnet.cells name recurrent matrices
 # The quintic of Jordan et al., chosen to be steep at 0: singular values end between 0.7 and 1.2.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -39,6 +41,7 @@ class Muon(torch.optim.AdamW):
         momentum: share of the past in what is made orthogonal (Nesterov's).
 
     Raises:
+        ConfigError: the momentum is out of its range.
         ValueError: the parameters have no names.
     """
 
@@ -50,6 +53,10 @@ class Muon(torch.optim.AdamW):
         weight_decay: float,
         momentum: float,
     ) -> None:
+        if not 0 <= momentum < 1:
+            raise ConfigError(
+                f"optimizer.momentum={momentum} must be at least 0 and below 1; 0.95 is usual"
+            )
         named = list(params)
         if not all(isinstance(one, tuple) for one in named):
             raise ValueError("Muon needs named parameters: module.named_parameters()")
