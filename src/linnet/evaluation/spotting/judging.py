@@ -37,6 +37,7 @@ from linnet.metrics.spotting import (
     term_weighted_value,
 )
 
+_FEW = 10  # false alarms that set a threshold, which by chance alone may be other ones
 _LONGEST_DELAY = 0.95  # the share of the alarms that come sooner
 
 
@@ -306,6 +307,13 @@ def _notes(
             f"{hours:.2f} hours of negative audio bear no claim about {named} false alarms per "
             f"hour ({hours_needed(min(unborne)):.3g} hours would for the lowest): the misses there "
             f"are at least those at {EVENTS_TO_CLAIM / hours:.2g} per hour"
+        )
+    lowest = min((each for each in rates if each not in unborne), default=math.inf)
+    if lowest * hours < _FEW:
+        notes.append(
+            f"at {lowest:g} false alarms per hour {math.floor(lowest * hours)} of them set the "
+            "threshold, and that these are chance as well the intervals of the misses do not tell; "
+            "streams.seed=1, 2, ... draws the streams anew"
         )
     if not calibrated:
         notes.append(
