@@ -89,9 +89,14 @@ def at_rate(trials: Trials, per_hour: float) -> Point:
         InputError: ``per_hour`` is not above 0.
     """
     bound = trials.hours < hours_needed(per_hour)
-    allowed = int(EVENTS_TO_CLAIM) if bound else math.floor(per_hour * trials.hours + 1e-9)
+    allowed = int(EVENTS_TO_CLAIM) if bound else events(per_hour, trials.hours)
     point = at_threshold(trials, lowest_threshold(trials, allowed))
     return dataclasses.replace(point, bound=bound)
+
+
+def events(per_hour: float, hours: float) -> int:
+    """Give the most events in so many hours that are not above a rate."""
+    return math.floor(per_hour * hours + 1e-9)
 
 
 def misses_each(trials: Iterable[Trials], per_hour: float) -> int:

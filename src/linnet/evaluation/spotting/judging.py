@@ -32,6 +32,7 @@ from linnet.metrics.spotting import (
     best_term_weighted_value,
     bootstrap,
     delay,
+    events,
     hours_needed,
     misses_each,
     term_weighted_value,
@@ -311,7 +312,7 @@ def _notes(
     lowest = min((each for each in rates if each not in unborne), default=math.inf)
     if lowest * hours < _FEW:
         notes.append(
-            f"at {lowest:g} false alarms per hour {math.floor(lowest * hours)} of them set the "
+            f"at {lowest:g} false alarms per hour {events(lowest, hours)} of them set the "
             "threshold, and that these are chance as well the intervals of the misses do not tell; "
             "streams.seed=1, 2, ... draws the streams anew"
         )
