@@ -10,7 +10,7 @@ from scipy.stats import binomtest, chi2, poisson
 from sklearn.metrics import det_curve
 
 from linnet.errors import InputError
-from linnet.metrics import proportion, quantile, rate
+from linnet.metrics import counts, proportion, quantile, rate
 from linnet.metrics.matching import Alarm, Occurrence, Trials, match, pool
 from linnet.metrics.spotting import (
     at_rate,
@@ -21,6 +21,7 @@ from linnet.metrics.spotting import (
     delay,
     hours_needed,
     lowest_threshold,
+    misses_by_chance,
     term_weighted_value,
 )
 
@@ -168,6 +169,28 @@ def test_a_rate_that_the_hours_cannot_bear_is_a_bound() -> None:
         hours_needed(0.0)
 
 
+def test_misses_by_chance_are_those_at_the_fewest_and_the_most_false_alarms() -> None:
+    # At 1 an hour three hours hold 0 to 7 (Poisson's 2.5 and 97.5 %).
+    false = [0.95, 0.8, 0.7, 0.65, 0.55, 0.45, 0.35, 0.25, 0.15]
+    chance = misses_by_chance(trials([1.0, 0.9, 0.6, 0.3, 0.2], false, hours=3.0), 1.0)
+    assert (chance.least, chance.most) == (0, 7)
+    assert (chance.fewest, chance.highest) == (1, 4)
+    with pytest.raises(InputError, match=r"must be above 0, got -1\.0"):
+        misses_by_chance(trials([0.9], []), -1.0)
+
+
+def test_the_threshold_of_a_rate_lies_between_those_of_chance_nineteen_times_in_twenty() -> None:
+    # False alarms of one score in (0, 1) at 4 an hour: above 0.75 there is 1 an hour.
+    random = np.random.default_rng(0)
+    true = random.random(400).tolist()
+    held = []
+    for _ in range(1000):
+        made = trials(true, random.random(random.poisson(12.0)).tolist(), hours=3.0)
+        chance = misses_by_chance(made, 1.0)
+        held.append(chance.fewest <= made.misses(0.75) <= chance.highest)
+    assert 0.94 < np.mean(held) < 0.99
+
+
 def test_pooled_false_alarms_are_those_of_all_keywords_in_the_same_hours() -> None:
     pooled = pool([trials([0.9], [0.5, 0.4], hours=2.0), trials([0.3], [0.6], hours=4.0)])
     assert pooled.hours == 3.0
@@ -222,6 +245,11 @@ def test_the_interval_of_a_rate_is_scipys_exact_poisson_interval(events: int, ho
     assert ours.low * hours == pytest.approx(low, rel=1e-6, abs=1e-9)
     assert ours.high * hours == pytest.approx(chi2.ppf(0.975, 2 * events + 2) / 2, rel=1e-6)
     assert poisson.cdf(events, ours.high * hours) == pytest.approx(0.025, rel=1e-5)
+
+
+@given(st.floats(1e-3, 3000.0))
+def test_counts_by_chance_are_scipys_poisson_quantiles(mean: float) -> None:
+    assert counts(mean) == tuple(poisson.ppf([0.025, 0.975], mean))
 
 
 @given(st.integers(1, 400), st.floats(0, 1))

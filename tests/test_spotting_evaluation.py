@@ -165,7 +165,12 @@ def test_the_report_has_the_planted_misses_and_false_alarms(tmp_path: Path) -> N
     # An hour bears no claim about a tenth: a bound, at the lowest rate that it bears.
     assert figures["frr_at_0.1"]["bound"]
     assert any("bear no claim about 0.1 false alarms" in note for note in document["notes"])
-    assert any("at 5 false alarms per hour 4 of them set" in note for note in document["notes"])
+    # One false alarm of 0.6 and commands of 0.9 and 0.3: what 0 to 10 of them would let through.
+    assert any(
+        "at 5 false alarms per hour 4 of them set the threshold" in note
+        and "hold 1 to 10 (95 %), and with thresholds so set 0.0 to 0.0 % are missed" in note
+        for note in document["notes"]
+    )
     assert figures["atwv"]["value"] == pytest.approx(1 - 0.5 - 999.9 / 3598)
     # One threshold below both is better: a miss weighs more than a false alarm in an hour.
     assert figures["mtwv"]["value"] == pytest.approx(1 - 999.9 / 3598)

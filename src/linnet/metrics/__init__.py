@@ -5,7 +5,7 @@ spotting    alarms against the places where a keyword was said: misses, false al
 intervals   the 95 % interval of a share, a rate and a quantile
 """
 
-from linnet.metrics.intervals import Figure, proportion, quantile, rate
+from linnet.metrics.intervals import Figure, counts, proportion, quantile, rate
 from linnet.metrics.texts import (
     Counts,
     character_counts,
@@ -19,6 +19,7 @@ __all__ = [
     "Figure",
     "character_counts",
     "confusion_matrix",
+    "counts",
     "error_rate",
     "proportion",
     "quantile",

@@ -2,6 +2,7 @@
 
     successes of trials  --proportion-->  Figure (Wilson's interval)
     events in hours      --rate-->        Figure (exact Poisson interval)
+    mean of a count      --counts-->      least and most events by chance
     sorted values        --quantile-->    Figure (interval of the ranks)
 
 A number without an interval says nothing about the next recording, so each is a :class:`Figure`: a
@@ -12,7 +13,7 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from linnet.errors import InputError
 
@@ -66,6 +67,17 @@ def rate(events: int, exposure: float) -> Figure:
     return Figure(events / exposure, low / exposure, high / exposure, events)
 
 
+def counts(mean: float) -> tuple[int, int]:
+    """Give the least and the most events that a Poisson count of a mean above 0 comes to.
+
+    Fewer than the least have a chance below 2.5 %, and more than the most one of at most 2.5 %.
+    """
+    events = np.arange(math.ceil(mean + 10 * math.sqrt(mean) + 10))
+    below = np.exp(events * math.log(mean) - mean - _log_factorials(events)).cumsum()
+    least, most = np.searchsorted(below, [_TAIL, 1 - _TAIL])
+    return int(least), int(most)
+
+
 def quantile(values: Float64[np.ndarray, " values"], share: float) -> Figure:
     """Give the value below which a share of the values lies, with the interval of its rank.
 
@@ -88,13 +100,18 @@ def quantile(values: Float64[np.ndarray, " values"], share: float) -> Figure:
 
 def _mean_where(events: int, chance: float) -> float:
     """Give the mean of the Poisson distribution that stays at ``events`` or below by ``chance``."""
-    counts = np.arange(events + 1)
-    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(counts[1:]))])
+    possible = np.arange(events + 1)
+    log_factorials = _log_factorials(possible)
     low, high = 0.0, events + 10 * math.sqrt(events + 1) + 10
     for _ in range(_HALVINGS):
         mean = (low + high) / 2
         if mean in (low, high):
             break
-        below = float(np.exp(counts * math.log(mean) - mean - log_factorials).sum())
+        below = float(np.exp(possible * math.log(mean) - mean - log_factorials).sum())
         low, high = (mean, high) if below > chance else (low, mean)
     return (low + high) / 2
+
+
+def _log_factorials(counts: Int64[np.ndarray, " counts"]) -> Float64[np.ndarray, " counts"]:
+    """Give the logarithms of the factorials of 0, 1, 2, ..."""
+    return np.concatenate([[0.0], np.log(counts[1:]).cumsum()])

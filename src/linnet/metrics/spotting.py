@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from linnet.errors import InputError
-from linnet.metrics.intervals import Figure, proportion, quantile, rate
+from linnet.metrics.intervals import Figure, counts, proportion, quantile, rate
 from linnet.metrics.matching import Trials
 
 # No event in 3/r hours makes a rate above r unlikely (5 %): with fewer hours r cannot be claimed.
@@ -55,6 +55,23 @@ class Point:
     frr: Figure | None
     false_alarms: Figure
     bound: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Chance:
+    """What a rate of false alarms may come to (95 %) in the hours that were listened to.
+
+    Attributes:
+        least: false alarms.
+        most: false alarms.
+        fewest: misses, at the threshold that the most false alarms set.
+        highest: misses, at the threshold that the least set.
+    """
+
+    least: int
+    most: int
+    fewest: int
+    highest: int
 
 
 def curve(trials: Trials) -> Curve:
@@ -97,6 +114,22 @@ def at_rate(trials: Trials, per_hour: float) -> Point:
 def events(per_hour: float, hours: float) -> int:
     """Give the most events in so many hours that are not above a rate."""
     return math.floor(per_hour * hours + 1e-9)
+
+
+def misses_by_chance(trials: Trials, per_hour: float) -> Chance:
+    """Give how far the misses at a rate hang on the false alarms that happened to be heard.
+
+    Audio whose false alarms above a threshold are ``per_hour`` holds a Poisson count of them. The
+    threshold with that rate lies therefore (95 %) between those which the fewest and the most of
+    such counts set here.
+
+    Raises:
+        InputError: ``per_hour`` is not above 0.
+    """
+    hours_needed(per_hour)  # refuses what is no rate
+    least, most = counts(per_hour * trials.hours)
+    misses = [trials.misses(lowest_threshold(trials, allowed)) for allowed in (least, most)]
+    return Chance(least, most, misses[1], misses[0])
 
 
 def misses_each(trials: Iterable[Trials], per_hour: float) -> int:

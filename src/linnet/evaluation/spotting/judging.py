@@ -12,7 +12,7 @@ import numpy as np
 
 from linnet.errors import InputError
 from linnet.evaluation.judging import overlap
-from linnet.evaluation.spotting import homophones
+from linnet.evaluation.spotting import homophones, notes
 from linnet.evaluation.spotting.listening import Heard, alarms, occurrences
 from linnet.evaluation.spotting.report import (
     POOLED,
@@ -27,18 +27,15 @@ from linnet.keywords import Keyword
 from linnet.metrics import Figure, proportion, rate
 from linnet.metrics.matching import Alarm, Trials, false_alarms, match, pool
 from linnet.metrics.spotting import (
-    EVENTS_TO_CLAIM,
     at_rate,
     best_term_weighted_value,
     bootstrap,
     delay,
-    events,
     hours_needed,
     misses_each,
     term_weighted_value,
 )
 
-_FEW = 10  # false alarms that set a threshold, which by chance alone may be other ones
 _LONGEST_DELAY = 0.95  # the share of the alarms that come sooner
 
 
@@ -110,7 +107,7 @@ def evaluate(
         audio=audio,
         warnings=overlap(speakers, training_speakers),
         notes=(
-            *_notes(forms[0], said, rates, calibrated=calibrated),
+            *notes.of_figures(forms[0], said, rates, calibrated=calibrated),
             *homophones.notes(keywords, heard_as),
         ),
         model=dict(model),
@@ -289,45 +286,3 @@ def _audio(heard: Sequence[Heard]) -> Audio:
         clips=len(spans),
         speakers=len({span.speaker for span in spans} - {""}),
     )
-
-
-def _notes(
-    form: Form,
-    said: Mapping[str, tuple[list[Any], list[Any]]],
-    rates: Sequence[float],
-    *,
-    calibrated: bool,
-) -> tuple[str, ...]:
-    """Say what the figures do not cover."""
-    hours = form.trials[POOLED].hours
-    notes = []
-    unborne = [each for each in rates if hours < hours_needed(each)]
-    if unborne:
-        named = ", ".join(f"{each:g}" for each in unborne)
-        notes.append(
-            f"{hours:.2f} hours of negative audio bear no claim about {named} false alarms per "
-            f"hour ({hours_needed(min(unborne)):.3g} hours would for the lowest): the misses there "
-            f"are at least those at {EVENTS_TO_CLAIM / hours:.2g} per hour"
-        )
-    lowest = min((each for each in rates if each not in unborne), default=math.inf)
-    if lowest * hours < _FEW:
-        notes.append(
-            f"at {lowest:g} false alarms per hour {events(lowest, hours)} of them set the "
-            "threshold, and that these are chance as well the intervals of the misses do not tell; "
-            "streams.seed=1, 2, ... draws the streams anew"
-        )
-    if not calibrated:
-        notes.append(
-            "the keywords have no thresholds of their own ('linnet calibrate' finds them), so "
-            "there are no figures at a chosen point and no ATWV"
-        )
-    somewhere = sum(len(unplaced) for _, unplaced in said.values())
-    if somewhere:
-        notes.append(
-            f"{somewhere} times a keyword is said within a sentence, nobody knows when: these "
-            "sentences are left out for that keyword"
-        )
-    missing = [text for text, (placed, _) in said.items() if not placed]
-    if missing:
-        notes.append(f"never said by itself, so judged by false alarms only: {', '.join(missing)}")
-    return tuple(notes)
