@@ -1,7 +1,12 @@
 """The synthetic corpus: the same sounds every time, and no test voice in training."""
 
 import hashlib
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +78,31 @@ def test_other_settings_make_the_corpus_again_and_a_strange_folder_is_left_alone
     (tmp_path / "a" / "settings.json").unlink()
     with pytest.raises(CorpusError, match=r"a exists and was not made by this source; remove it"):
         corpus(tmp_path / "a").clips()
+
+
+def test_told_to_end_it_leaves_neither_files_nor_processes(tmp_path: Path) -> None:
+    root = tmp_path / "spoken"
+    settings = [f"data.root={root}", "data.clips_per_word.train=3000", f"output={tmp_path / 'out'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "linnet", "prepare", "data=synthetic", *settings],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("spoken.making-*/*.wav")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "linnet: interrupted"
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # Python's own tracker ends a moment after the process
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
 
 
 def test_no_voice_is_in_two_splits_and_each_speaks_as_often_as_the_others(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ and Hydra are not installed, and starts at once.
 import difflib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -41,7 +42,7 @@ EXTRAS = {
     "espeakng_loader": "synth",
     "sounddevice": "mic",
 }
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
+INTERRUPTED = 130  # what a shell reports after Ctrl-C; after being told to end as well
 PIPE_CLOSED = 141  # what a shell reports when the reader of a pipe went away
 
 
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenMP's threads spin while they wait; beside one other busy process that made a training step
     # on two cores take 3.9 s instead of 0.14 s. Read when torch is imported, so set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if argv is None:
+        # A process of its own: told to end, as by a shutdown, it ends as after Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _run(arguments)

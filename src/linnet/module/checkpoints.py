@@ -17,6 +17,7 @@ from linnet.files import beside
 from linnet.module.recogniser import FORMAT, Recogniser, recogniser
 
 _PREFIX = "recogniser."  # the attribute of ``Training`` that has the weights
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 # What reading a damaged pickle can raise, by the documentation of pickle and by trial.
 _UNREADABLE = (
     AttributeError,
@@ -135,23 +136,19 @@ def _write(checkpoint: dict[str, Any], path: Path) -> None:
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Hold Ctrl-C back to the end: torch's writer, interrupted, can take the process down.
+    """Hold what stops a run back to the end: torch's writer, interrupted, can take it down.
 
     Python gives signals to the main thread alone, so another one has none to hold back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = False
-
-    def note(*_: object) -> None:
-        nonlocal came
-        came = True
-
-    earlier = signal.signal(signal.SIGINT, note)
+    came: list[int] = []
+    earlier = {one: signal.signal(one, lambda number, _: came.append(number)) for one in _STOPS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        for one, handler in earlier.items():
+            signal.signal(one, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])

@@ -227,14 +227,16 @@ def _speak_all(utterances: Sequence[Utterance], target: Path) -> None:
         for i in range(0, len(utterances), _UTTERANCES_A_TASK)
     ]
     # The parent has threads (torch, rich), so its memory must not be forked.
-    with (
-        ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as workers,
-        base.progress("speaking", len(utterances)) as advance,
-    ):
-        sizes = {workers.submit(speaking.write, task, target): len(task) for task in tasks}
-        for done in as_completed(sizes):
-            done.result()
-            advance(sizes[done])
+    workers = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
+    try:
+        with base.progress("speaking", len(utterances)) as advance:
+            sizes = {workers.submit(speaking.write, task, target): len(task) for task in tasks}
+            for done in as_completed(sizes):
+                done.result()
+                advance(sizes[done])
+    finally:
+        # Interrupted, they end with what they are speaking, not with all that waits.
+        workers.shutdown(cancel_futures=True)
 
 
 def _dealt(voices: Sequence[str], count: int, draw: np.random.Generator) -> list[str]:
