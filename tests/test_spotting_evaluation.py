@@ -165,7 +165,7 @@ def test_the_report_has_the_planted_misses_and_false_alarms(tmp_path: Path) -> N
     # An hour bears no claim about a tenth: a bound, at the lowest rate that it bears.
     assert figures["frr_at_0.1"]["bound"]
     assert any("bear no claim about 0.1 false alarms" in note for note in document["notes"])
-    # One false alarm of 0.6 and commands of 0.9 and 0.3: what 0 to 10 of them would let through.
+    # One false alarm of 0.6 and commands of 0.9 and 0.3: what 1 to 10 of them would let through.
     assert any(
         "at 5 false alarms per hour 4 of them set the threshold" in note
         and "hold 1 to 10 (95 %), and with thresholds so set 0.0 to 0.0 % are missed" in note
@@ -183,6 +183,13 @@ def test_the_report_has_the_planted_misses_and_false_alarms(tmp_path: Path) -> N
     assert page.count("data:image/png") == 4
     assert 'role="alert"' in page
     assert "at least" in page
+
+
+def test_the_report_says_how_far_the_misses_hang_on_chance() -> None:
+    # At 5 an hour 1 to 10 may be allowed: one leaves out the command of 0.3, ten leave out nothing.
+    raised = [*RAISED[:2], (50.2, "go", 0.95), (60.2, "go", 0.5)]
+    notes = judged(heard(raised, SAID)).notes
+    assert any("1 to 10 (95 %), and with thresholds so set 0.0 to 50.0 %" in note for note in notes)
 
 
 def test_without_chosen_thresholds_there_is_no_chosen_point() -> None:

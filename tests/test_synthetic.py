@@ -107,6 +107,7 @@ def test_told_to_end_it_leaves_neither_files_nor_processes(tmp_path: Path) -> No
     assert process.returncode == 130
     assert said.splitlines()[-1] == "linnet: interrupted"
     assert list(tmp_path.iterdir()) == []
+    deadline = time.monotonic() + 10
     while group_lives(process.pid):  # Python's own tracker ends a moment after the process
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -20,7 +20,7 @@ def of_figures(
     """Say what the figures do not cover.
 
     Args:
-        form: any of the model, as all are judged on the same recordings.
+        form: of the model, whose misses stand for those of its other forms.
         said: where each keyword is said, and where it is said at an unknown moment.
         rates: false alarms per hour at which the misses are given.
         calibrated: the keywords have thresholds of their own.
