@@ -50,7 +50,8 @@ def test_calibrating_again_replays_what_was_stored(
 ) -> None:
     first = ["calibrate", f"model={place / 'model'}", "keywords=[bad,cab]", *corpus(place)]
     assert apps.main(first) == 0
-    said = capsys.readouterr().out
+    said, shown = capsys.readouterr()
+    assert "listening" in shown
     assert "'bad': 2 clips of the negative audio hold it and were left out (valid_bad_s0_0" in said
     assert "too few to claim 0.5 false alarms per hour, which takes 6 hours" in said.replace(
         "\n", " "
@@ -59,6 +60,7 @@ def test_calibrating_again_replays_what_was_stored(
     times = [path.stat().st_mtime_ns for path in stored]
     second = ["calibrate", f"model={place / 'model'}", 'keywords=["dead face"]', *corpus(place)]
     assert apps.main(second) == 0
+    assert "listening" not in capsys.readouterr().err
     assert [path.stat().st_mtime_ns for path in stored] == times
     assert len(list((place / "model.posteriors").iterdir())) == 1
     keywords = described(place)["keywords"]

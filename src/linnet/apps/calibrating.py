@@ -61,7 +61,9 @@ def _recordings(settings: DictConfig, folder: Path, model: runtime.Model) -> Sto
     def heard() -> Iterator[Heard]:
         recordings = listening.read(paths, model.sample_rate)
         return listening.hear(
-            model.steps(), model.seconds(1), progress(recordings, total=len(paths))
+            model.steps(),
+            model.seconds(1),
+            progress(recordings, total=len(paths), doing="listening"),
         )
 
     return _stored(folder, listening.files(paths), str(settings.negatives), heard)
@@ -76,7 +78,7 @@ def _streams(settings: DictConfig, folder: Path, model: runtime.Model) -> Stored
         return listening.hear(
             model.steps(),
             model.seconds(1),
-            progress(listening.made(settings, examined), total=None),
+            progress(listening.made(settings, examined), total=None, doing="listening"),
         )
 
     name = f"streams of {settings.data._target_.rpartition('.')[2]}, {settings.split}"

@@ -26,7 +26,7 @@ def run(settings: DictConfig) -> None:
     output = Path(settings.output)
     output.mkdir(parents=True, exist_ok=True)
     seconds, lines = 0.0, list[str]()
-    for recording in progress(listening.made(settings, examined), total=None):
+    for recording in progress(listening.made(settings, examined), total=None, doing="stringing"):
         path = output / f"{recording.id}.wav"
         soundfile.write(path, recording.waveform, recording.sample_rate, subtype="PCM_16")
         lines += _lines(recording, path.name)

@@ -15,13 +15,13 @@ else:  # The checks at run time take it for an object: rich is optional.
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int | None) -> Iterator[Item]:
+def progress(items: Iterable[Item], total: int | None, doing: str = "judging") -> Iterator[Item]:
     """Hand items on and show on standard error how many of ``total`` have gone by."""
     from rich import progress as bars
     from rich.console import Console
 
     columns = (
-        bars.TextColumn("judging"),
+        bars.TextColumn(doing),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TimeRemainingColumn(),
